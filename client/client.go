@@ -6,7 +6,7 @@
 //
 // Every method takes a context first, and its errors are of type *Error when the
 // server has answered. Reads are tried again when the server or the network
-// fails for a moment. Writes are not, since one that was not answered may have
+// fails for a moment. Writes are not, since a write without an answer may have
 // been carried out, except when the server says that it has not looked at them, or
 // with an IdempotencyKey.
 //
@@ -45,7 +45,7 @@ type Client struct {
 
 // Limits of a client.
 const (
-	// DefaultAttempts is how often a read is tried in all.
+	// DefaultAttempts is how often a read is tried.
 	DefaultAttempts = 3
 	// DefaultTimeout bounds one attempt, from its start to the end of its answer. An
 	// HTTP client of one's own has its own bound.
@@ -65,7 +65,7 @@ type Option func(*Client)
 // proxy or a certificate of its own. It must not be nil.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// WithAttempts says how often a read is tried in all, at least once.
+// WithAttempts sets how often a read is tried, at least once.
 func WithAttempts(n int) Option { return func(c *Client) { c.attempts = max(1, n) } }
 
 // WithUserAgent names the program in the requests' User-Agent header.
@@ -154,7 +154,7 @@ func (c *Client) do(ctx context.Context, r *call) error {
 	}
 }
 
-// waitBefore says whether to try again after an error, and when. A server that
+// waitBefore reports whether to try again after an error, and when. A server that
 // answers 429 has not looked at the request, so that writes may be repeated too.
 func (c *Client) waitBefore(r *call, attempt int, err error) (wait time.Duration, again bool) {
 	if attempt >= c.attempts || r.csv != nil {
@@ -182,7 +182,7 @@ func (c *Client) waitBefore(r *call, attempt int, err error) (wait time.Duration
 	return wait/2 + rand.N(wait/2), true
 }
 
-// errAnswer says that an answer came that is none of this API.
+// errAnswer means that the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Tollgate")
 
 func (c *Client) try(ctx context.Context, r *call, text []byte) error {

@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Is says whether the error is of one of the kinds above.
+// Is reports whether the error is of one of the kinds above.
 func (e *Error) Is(kind error) bool {
 	switch e.Status {
 	case http.StatusUnauthorized:
@@ -116,7 +116,7 @@ func failure(answer *http.Response, text []byte) *Error {
 }
 
 // ignoredParameters is the header that names parameters of a query that the server
-// does not know. It answers such a query of Telnyx's lists all the same: without any
+// does not know. It answers such a query of Telnyx's lists anyway: without any
 // rows when there is a filter among them.
 const ignoredParameters = "Tollgate-Ignored-Parameters"
 

@@ -28,7 +28,7 @@ func Set[T any](value T) Field[T] { return Field[T]{value, fieldSet} }
 // Null is a field that is sent as null, which sets it to its default.
 func Null[T any]() Field[T] { return Field[T]{state: fieldNull} }
 
-// IsZero says whether the field is left out.
+// IsZero reports whether the field is left out.
 func (f Field[T]) IsZero() bool { return f.state == fieldAbsent }
 
 // MarshalJSONTo writes the value, or null.

@@ -27,7 +27,7 @@ func IfMatch(etag string) CallOption { return func(r *call) { r.set("If-Match", 
 // ETag notes the tag of the answer, which names the state of the object.
 func ETag(into *string) CallOption { return func(r *call) { r.etag = into } }
 
-// Reason says why a change is made. It is kept in the audit.
+// Reason explains why a change is made. It is kept in the audit.
 func Reason(text string) CallOption { return func(r *call) { r.set("X-Tollgate-Reason", text) } }
 
 // DryRun has the server check a write and answer as it would, but change nothing. It
@@ -48,7 +48,7 @@ func (r *call) set(name, value string) {
 }
 
 // Download writes the file at an address that an answer names, such as one of a
-// Recording's DownloadURLs. The address proves by itself that it may be read, so the key is
+// Recording's DownloadURLs. The address itself grants access, so the key is
 // not sent.
 func (c *Client) Download(ctx context.Context, address string, into io.Writer) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)

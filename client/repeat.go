@@ -8,7 +8,7 @@ import (
 // Questions and events about calls may be repeated, and are when the server or the network
 // fails for a moment: a repetition changes nothing. What makes that so is here.
 
-// complete gives a question for admission something by which its repetitions are told from
+// complete gives a request for admission an id, which tells its repetitions from
 // other questions with the same call id.
 func (p AdmissionParams) complete() any {
 	if p.RequestID.IsZero() {
@@ -31,6 +31,6 @@ func (p BatchAdmissionParams) complete() any {
 // A restart without its time would, when it is repeated, end calls of after it.
 func (p RestartSwitchParams) repeatable() bool { return !p.RestartedAt.IsZero() }
 
-// A call that is over is hung up.
+// A call that has ended is hung up.
 func (p EndCallParams) repeatable() bool    { return true }
 func (p HangupCallParams) repeatable() bool { return true }

@@ -722,9 +722,8 @@ type CallerIDs struct {
 	ConfirmedPrefixes []string `json:"confirmed_prefixes"`
 	// Numbers that callers may show.
 	Numbers []string `json:"numbers"`
-	// What happens to a call whose caller id is none of these: it is shown all the same and not
-	// asserted, the call is refused, or outbound.ani_override is shown instead, and without that the
-	// first of numbers.
+	// What happens to a call whose caller id is none of these: it is shown but not asserted, the call
+	// is refused, or outbound.ani_override is shown instead, and without that the first of numbers.
 	OnMismatch OnMismatch `json:"on_mismatch"`
 	// Beginnings of numbers that callers may show, such as "+4930".
 	Prefixes []string `json:"prefixes"`
@@ -734,9 +733,8 @@ type CallerIDs struct {
 type CallerIDsParams struct {
 	// Numbers that callers may show.
 	Numbers Field[[]string] `json:"numbers,omitzero"`
-	// What happens to a call whose caller id is none of these: it is shown all the same and not
-	// asserted, the call is refused, or outbound.ani_override is shown instead, and without that the
-	// first of numbers.
+	// What happens to a call whose caller id is none of these: it is shown but not asserted, the call
+	// is refused, or outbound.ani_override is shown instead, and without that the first of numbers.
 	OnMismatch Field[OnMismatch] `json:"on_mismatch,omitzero"`
 	// Beginnings of numbers that callers may show, such as "+4930".
 	Prefixes Field[[]string] `json:"prefixes,omitzero"`
@@ -744,7 +742,7 @@ type CallerIDsParams struct {
 
 // CallingWindow is calling_window of Profile.
 type CallingWindow struct {
-	// How many calls to one called number are let through within the window; null means no limit.
+	// How many calls to one called number are admitted within the window; null means no limit.
 	CallsPerCLD *int64 `json:"calls_per_cld"`
 	// Calls may no longer start from this time of day.
 	EndTime *string `json:"end_time"`
@@ -756,7 +754,7 @@ type CallingWindow struct {
 
 // CallingWindowParams is calling_window of ProfileParams.
 type CallingWindowParams struct {
-	// How many calls to one called number are let through within the window; null means no limit.
+	// How many calls to one called number are admitted within the window; null means no limit.
 	CallsPerCLD Field[int64] `json:"calls_per_cld,omitzero"`
 	// Calls may no longer start from this time of day.
 	EndTime Field[string] `json:"end_time,omitzero"`
@@ -941,7 +939,7 @@ type CredentialConnection struct {
 	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled"`
 	Outbound                   Outbound                `json:"outbound"`
 	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
-	// this connection and gateways may send each other, besides those that always go on
+	// this connection and gateways may send each other, besides those that are always passed on
 	// (docs/SIP.md).
 	PassHeaders             []string                 `json:"pass_headers"`
 	Password                string                   `json:"password"`
@@ -1022,7 +1020,7 @@ type CredentialConnectionParams struct {
 	OnnetT38PassthroughEnabled Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
 	Outbound                   Field[OutboundParams]                `json:"outbound,omitzero"`
 	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
-	// this connection and gateways may send each other, besides those that always go on
+	// this connection and gateways may send each other, besides those that are always passed on
 	// (docs/SIP.md).
 	PassHeaders             Field[[]string]                `json:"pass_headers,omitzero"`
 	Password                Field[string]                  `json:"password,omitzero"`
@@ -1105,9 +1103,9 @@ type DetailRecord struct {
 	// and null where there was none; reason is its phrase, or no_response, no_ringing, ring_timeout,
 	// no_media, cancelled, hung_up, stopping or lease_lost; ms is how long it took.
 	Attempts []GatewayAttempt `json:"attempts"`
-	// How much is known of the caller, and so what the call is signed with where its gateway wants
-	// that: A, the customer may use the number; B, only the customer is known; C, only where the call
-	// came in. null when the call shows no number.
+	// How well the caller is known, and so what the call is signed with if its gateway signs: A, the
+	// customer may use the number; B, only the customer is known; C, only where the call came in.
+	// null when the call shows no number.
 	Attestation    *DecisionAttestation `json:"attestation"`
 	BilledSec      int64                `json:"billed_sec"`
 	BillingGroupID *string              `json:"billing_group_id"`
@@ -1141,8 +1139,8 @@ type DetailRecord struct {
 	GatewayID *string `json:"gateway_id"`
 	// How long the call was allowed to last.
 	GrantedSec int64 `json:"granted_sec"`
-	// Why it ended, in the words of Q.850 as FreeSWITCH writes them: NORMAL_CLEARING, USER_BUSY,
-	// ALLOTTED_TIMEOUT and so on. A word of a switch's own is kept, in capitals.
+	// Why it ended, named as in Q.850 and FreeSWITCH: NORMAL_CLEARING, USER_BUSY, ALLOTTED_TIMEOUT
+	// and so on. Other names that a switch gives are kept, in capitals.
 	HangupCause string `json:"hangup_cause"`
 	// The final SIP status sent to the caller.
 	HangupCode *string `json:"hangup_code"`
@@ -1489,7 +1487,7 @@ type FQDNConnection struct {
 	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled"`
 	Outbound                   FQDNOutbound            `json:"outbound"`
 	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
-	// this connection and gateways may send each other, besides those that always go on
+	// this connection and gateways may send each other, besides those that are always passed on
 	// (docs/SIP.md).
 	PassHeaders                 []string          `json:"pass_headers"`
 	Password                    *string           `json:"password"`
@@ -1581,7 +1579,7 @@ type FQDNConnectionParams struct {
 	OnnetT38PassthroughEnabled Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
 	Outbound                   Field[FQDNOutboundParams]            `json:"outbound,omitzero"`
 	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
-	// this connection and gateways may send each other, besides those that always go on
+	// this connection and gateways may send each other, besides those that are always passed on
 	// (docs/SIP.md).
 	PassHeaders                 Field[[]string]           `json:"pass_headers,omitzero"`
 	Password                    Field[string]             `json:"password,omitzero"`
@@ -1775,8 +1773,8 @@ type Gateway struct {
 	// the SRV records are looked up, and each of its servers is tried.
 	Address string `json:"address"`
 	// Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests
-	// within calls, such as BYE, and responses. What address leads to need not be here, nor what a
-	// Contact of the carrier names.
+	// within calls, such as BYE, and responses. The addresses to which address resolves need not be
+	// listed, nor those in Contacts of the carrier.
 	Addresses []string `json:"addresses"`
 	// After how many calls in a row that it did not answer at all the gateway is left out for
 	// breaker_secs. 0 means never.
@@ -1818,8 +1816,8 @@ type Gateway struct {
 	FromUser *string `json:"from_user"`
 	// What the server that answers has seen of the gateway; null before.
 	Health *Health `json:"health"`
-	// What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs
-	// calls that come without, by the certificate of shaken_cert; strip lets none go on.
+	// What happens to Identity (STIR/SHAKEN): pass keeps what the caller signed; sign also signs
+	// calls that come without, by the certificate of shaken_cert; strip removes it.
 	Identity GatewayIdentity `json:"identity"`
 	// Called numbers for which it is something else. The longest prefix counts.
 	IdentityDestinations []IdentityByPrefix `json:"identity_destinations"`
@@ -1839,12 +1837,12 @@ type Gateway struct {
 	// How numbers are written in the Request-URI, To, From and the headers that name the caller: sip
 	// is sip:+442079460000@host, sip_user_phone the same with ;user=phone, tel is tel:+442079460000.
 	NumberURI NumberURI `json:"number_uri"`
-	// How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it
-	// out of the hunt until it answers. 0 means never.
+	// How often the gateway is probed by OPTIONS; after two unanswered probes in a row no call is
+	// sent there until it answers. 0 means never.
 	OptionsIntervalSecs int64 `json:"options_interval_secs"`
 	// Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may
-	// send each other, besides those that always go on (docs/SIP.md). Those of the connection's list
-	// go on too.
+	// send each other, besides those that are always passed on (docs/SIP.md). Those of the
+	// connection's list are passed on too.
 	PassHeaders []string `json:"pass_headers"`
 	PasswordSet bool     `json:"password_set"`
 	// Digits put before the number, as some carriers' technical prefixes.
@@ -1890,8 +1888,8 @@ type GatewayParams struct {
 	// the SRV records are looked up, and each of its servers is tried.
 	Address Field[string] `json:"address,omitzero"`
 	// Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests
-	// within calls, such as BYE, and responses. What address leads to need not be here, nor what a
-	// Contact of the carrier names.
+	// within calls, such as BYE, and responses. The addresses to which address resolves need not be
+	// listed, nor those in Contacts of the carrier.
 	Addresses Field[[]string] `json:"addresses,omitzero"`
 	// After how many calls in a row that it did not answer at all the gateway is left out for
 	// breaker_secs. 0 means never.
@@ -1931,8 +1929,8 @@ type GatewayParams struct {
 	// null for the caller's number. The number is then in P-Asserted-Identity, or in
 	// P-Preferred-Identity where it is not confirmed for the connection.
 	FromUser Field[string] `json:"from_user,omitzero"`
-	// What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs
-	// calls that come without, by the certificate of shaken_cert; strip lets none go on.
+	// What happens to Identity (STIR/SHAKEN): pass keeps what the caller signed; sign also signs
+	// calls that come without, by the certificate of shaken_cert; strip removes it.
 	Identity Field[GatewayIdentity] `json:"identity,omitzero"`
 	// Called numbers for which it is something else. The longest prefix counts.
 	IdentityDestinations Field[[]IdentityByPrefixParams] `json:"identity_destinations,omitzero"`
@@ -1952,12 +1950,12 @@ type GatewayParams struct {
 	// How numbers are written in the Request-URI, To, From and the headers that name the caller: sip
 	// is sip:+442079460000@host, sip_user_phone the same with ;user=phone, tel is tel:+442079460000.
 	NumberURI Field[NumberURI] `json:"number_uri,omitzero"`
-	// How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it
-	// out of the hunt until it answers. 0 means never.
+	// How often the gateway is probed by OPTIONS; after two unanswered probes in a row no call is
+	// sent there until it answers. 0 means never.
 	OptionsIntervalSecs Field[int64] `json:"options_interval_secs,omitzero"`
 	// Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may
-	// send each other, besides those that always go on (docs/SIP.md). Those of the connection's list
-	// go on too.
+	// send each other, besides those that are always passed on (docs/SIP.md). Those of the
+	// connection's list are passed on too.
 	PassHeaders Field[[]string] `json:"pass_headers,omitzero"`
 	// Digest password; never shown.
 	Password Field[string] `json:"password,omitzero"`
@@ -2148,7 +2146,7 @@ type IPConnection struct {
 	OnnetT38PassthroughEnabled bool                    `json:"onnet_t38_passthrough_enabled"`
 	Outbound                   IPOutbound              `json:"outbound"`
 	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
-	// this connection and gateways may send each other, besides those that always go on
+	// this connection and gateways may send each other, besides those that are always passed on
 	// (docs/SIP.md).
 	PassHeaders             []string          `json:"pass_headers"`
 	RTCPSettings            RTCPSettings      `json:"rtcp_settings"`
@@ -2219,7 +2217,7 @@ type IPConnectionParams struct {
 	OnnetT38PassthroughEnabled Field[bool]                          `json:"onnet_t38_passthrough_enabled,omitzero"`
 	Outbound                   Field[IPOutboundParams]              `json:"outbound,omitzero"`
 	// Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of
-	// this connection and gateways may send each other, besides those that always go on
+	// this connection and gateways may send each other, besides those that are always passed on
 	// (docs/SIP.md).
 	PassHeaders             Field[[]string]           `json:"pass_headers,omitzero"`
 	RTCPSettings            Field[RTCPSettingsParams] `json:"rtcp_settings,omitzero"`
@@ -2757,10 +2755,10 @@ type Profile struct {
 	MaxCallCost *Decimal `json:"max_call_cost"`
 	// Tollgate's own: how long a call may last; null means no limit of its own.
 	MaxCallSecs *int64 `json:"max_call_secs"`
-	// Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means no
+	// Tollgate's own: the highest connect fee, in USD, of a call that is admitted; null means no
 	// maximum.
 	MaxConnectFee *Decimal `json:"max_connect_fee"`
-	// The highest price per minute, in USD, of a call that is let through; null means no maximum.
+	// The highest price per minute, in USD, of a call that is admitted; null means no maximum.
 	MaxDestinationRate *Number `json:"max_destination_rate"`
 	// A user-supplied name to help with organisation.
 	Name string `json:"name"`
@@ -2813,10 +2811,10 @@ type ProfileParams struct {
 	MaxCallCost Field[Decimal] `json:"max_call_cost,omitzero"`
 	// Tollgate's own: how long a call may last; null means no limit of its own.
 	MaxCallSecs Field[int64] `json:"max_call_secs,omitzero"`
-	// Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means no
+	// Tollgate's own: the highest connect fee, in USD, of a call that is admitted; null means no
 	// maximum.
 	MaxConnectFee Field[Decimal] `json:"max_connect_fee,omitzero"`
-	// The highest price per minute, in USD, of a call that is let through; null means no maximum.
+	// The highest price per minute, in USD, of a call that is admitted; null means no maximum.
 	MaxDestinationRate Field[Number] `json:"max_destination_rate,omitzero"`
 	// A user-supplied name to help with organisation.
 	Name Field[string] `json:"name,omitzero"`
@@ -3532,7 +3530,7 @@ type WebhookEndpoint struct {
 	FailoverURL string `json:"failover_url"`
 	// How long an attempt may take until the answer, in seconds.
 	TimeoutSecs int64 `json:"timeout_secs"`
-	// Where events are sent. It must start with https://, and must not lead to a private address
+	// Where events are sent. It must start with https://, and must not resolve to a private address
 	// unless the server allows that. Redirects are not followed.
 	URL       string    `json:"url"`
 	CreatedAt time.Time `json:"created_at"`
@@ -3552,7 +3550,7 @@ type WebhookEndpointParams struct {
 	FailoverURL Field[string] `json:"failover_url,omitzero"`
 	// How long an attempt may take until the answer, in seconds.
 	TimeoutSecs Field[int64] `json:"timeout_secs,omitzero"`
-	// Where events are sent. It must start with https://, and must not lead to a private address
+	// Where events are sent. It must start with https://, and must not resolve to a private address
 	// unless the server allows that. Redirects are not followed.
 	URL Field[string] `json:"url,omitzero"`
 }

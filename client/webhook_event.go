@@ -33,7 +33,7 @@ func (e *WebhookEvent) Decode(payload any) error {
 	return nil
 }
 
-// ErrWebhookSignature says that a request is not what the server signed, or not now.
+// ErrWebhookSignature means that a request is not what the server signed, or not now.
 // It is wrapped with why.
 var ErrWebhookSignature = errors.New("webhook signature does not verify")
 

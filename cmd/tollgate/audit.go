@@ -60,7 +60,7 @@ func (c *auditLedgerCommand) Run(ctx context.Context) error {
 	fmt.Printf("Read %d live calls, %d call records and %d days of profiles, as they are at one moment.\n",
 		audit.Leases, audit.Records, audit.Days)
 	e := &audit.Emergencies
-	fmt.Printf("Emergency calls: %d let through, %d of them live, %d s billed, %s posted outside the limits.\n\n",
+	fmt.Printf("Emergency calls: %d admitted, %d of them live, %d s billed, %s posted outside the limits.\n\n",
 		e.Started, e.Started-e.Ended, e.BilledSecs, e.Posted)
 	for invariant := range admission.NumInvariants {
 		verdict := "holds"
@@ -97,7 +97,7 @@ func (c *auditLedgerCommand) audit(ctx context.Context) (admission.Audit, error)
 var errPasswordSeen = errors.New("--database-url: must not have a password, which everybody on the machine " +
 	"could see; set TOLLGATE_DATABASE_URL or PGPASSWORD instead")
 
-// hasPassword says whether a URL or the key=value words of libpq have a password.
+// hasPassword reports whether a URL or the key=value words of libpq have a password.
 func hasPassword(database string) bool {
 	if strings.Contains(database, "://") {
 		parsed, err := url.Parse(database)

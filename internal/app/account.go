@@ -39,8 +39,8 @@ func (a *App) ensureAccount(ctx context.Context) error {
 	return nil
 }
 
-// ensureVariableKey puts the key of TOLLGATE_API_KEY in force, in the place of what it
-// named before, and tells the operator when it is not taken.
+// ensureVariableKey makes the key of TOLLGATE_API_KEY valid, in place of the one that it
+// named before, and tells the operator if it is not accepted.
 func (a *App) ensureVariableKey(ctx context.Context, account id.ID) error {
 	key, err := api.ImportKey(a.config.APIKey, account, "from TOLLGATE_API_KEY", api.Scopes()...)
 	if err != nil {

@@ -39,7 +39,7 @@ import (
 // DatabaseFile is the name of the SQLite database in the data folder.
 const DatabaseFile = "tollgate.db"
 
-// httpStopLimit is how long running requests may go on at a stop.
+// httpStopLimit is how long a stop waits for running requests.
 const httpStopLimit = 5 * time.Second
 
 // App is a whole Tollgate server.
@@ -56,7 +56,7 @@ type App struct {
 	http      *httpd.Server
 	metrics   *telemetry.Metrics
 	reach     *reach.Guard // of gateways, Contacts and media
-	// advertised are the addresses that peers are told instead of our own.
+	// advertised are the addresses that peers see instead of our own.
 	advertised []transport.Advertised
 	webhooks   *deliver.Client // which has a guard of its own
 	// certificate is that of HTTPS; nil without TLS.
@@ -72,7 +72,7 @@ type App struct {
 
 	listener net.Listener
 	serving  sync.WaitGroup
-	failed   chan error // one entry for each HTTP server that ends by itself
+	failed   chan error // one entry for each HTTP server that failed
 
 	newBans   chan store.Ban // made by the gateway, to be stored
 	strays    chan webhook.Stray
@@ -262,8 +262,8 @@ func (a *App) SIPAddr() string { return a.sip.Addr() }
 // SIPListening are all sockets of the gateway in words, once started, as 192.0.2.1:5060 (UDP and TCP).
 func (a *App) SIPListening() []string { return a.sip.Listening() }
 
-// Reload puts in force what may change while the server runs: the files of TLS, the
-// addresses of this machine, StopLimit and MaxCall. Calls go on; those that are up keep the limit that they
+// Reload applies what may change while the server runs: the files of TLS, the
+// addresses of this machine, StopLimit and MaxCall. Calls continue; those that are up keep the limit that they
 // began with. later says that other settings have changed, which takes effect at the
 // next start. On an error everything stays as it was.
 func (a *App) Reload(config Config) (later bool, err error) {
@@ -290,7 +290,7 @@ func (a *App) Reload(config Config) (later bool, err error) {
 	return !reflect.DeepEqual(config, a.config), nil
 }
 
-// Wait returns when ctx ends, or with the error with which a server ended by itself.
+// Wait returns when ctx ends, or with the error with which a server failed.
 func (a *App) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

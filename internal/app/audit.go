@@ -40,7 +40,7 @@ func ReadAuditHead(dataDir string, vault *secret.Vault) (head trail.Head, found 
 	return head, true, nil
 }
 
-// watchAudit compares the chain with what this node has seen of it, and goes on
+// watchAudit compares the chain with what this node has seen of it, and continues
 // keeping its end until Stop.
 func (a *App) watchAudit(ctx context.Context) error {
 	if err := a.checkAudit(ctx); err != nil {
@@ -75,7 +75,7 @@ func (a *App) watchAudit(ctx context.Context) error {
 }
 
 // checkAudit tells the operator when the database lacks what this node has seen. The
-// server goes on: an older copy may have been restored on purpose.
+// server continues: an older copy may have been restored on purpose.
 func (a *App) checkAudit(ctx context.Context) error {
 	path := filepath.Join(a.config.DataDir, auditHeadFile)
 	head, found, err := ReadAuditHead(a.config.DataDir, a.vault)

@@ -32,7 +32,7 @@ func (a *App) bansChanged() {
 	}
 }
 
-// startBans puts the bans of the database in force and keeps them so until Stop.
+// startBans applies the bans of the database and keeps them current until Stop.
 func (a *App) startBans(ctx context.Context) error {
 	bans, err := a.store.ListBans(ctx)
 	if err != nil {

@@ -91,7 +91,7 @@ func (c Config) Check() error {
 	return errors.Join(append(problems, c.checkRecording(), c.checkSecretFiles())...)
 }
 
-// isURL says whether a text is the address of something that speaks HTTP.
+// isURL reports whether a text is the address of something that speaks HTTP.
 func isURL(text string) bool {
 	parsed, err := url.Parse(text)
 	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != ""

@@ -34,7 +34,7 @@ type HTTPSettings struct {
 // of this length cannot be guessed through the API.
 const minKeyLength = 16
 
-// secured says whether HTTP is served over TLS.
+// secured reports whether HTTP is served over TLS.
 func (s *HTTPSettings) secured() bool { return s.HTTPTLSCert != "" || s.HTTPTLSKey != "" }
 
 func (s *HTTPSettings) files() certificate.Config {
@@ -44,7 +44,7 @@ func (s *HTTPSettings) files() certificate.Config {
 // resolveLimit bounds how long the name of a host to listen on is looked up.
 const resolveLimit = 5 * time.Second
 
-// loopback says whether host:port is reached from this machine alone. A host that is
+// loopback reports whether host:port is reached from this machine alone. A host that is
 // left out, or is any address, is reached from everywhere.
 func loopback(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
@@ -71,12 +71,12 @@ func loopback(address string) (bool, error) {
 	return len(addresses) > 0, nil
 }
 
-// waysOut ends what is said of plain HTTP beyond loopback.
+// waysOut ends the messages about plain HTTP beyond loopback.
 const waysOut = "Give --http-tls-cert and --http-tls-key (http_tls_cert, http_tls_key) to serve TLS," +
-	" listen on 127.0.0.1, or say by --http-plain (http_plain) that TLS ends in a proxy before the server," +
-	" or that the network is your own"
+	" listen on 127.0.0.1, or set --http-plain (http_plain) if a proxy before the server terminates TLS," +
+	" or if the network is your own"
 
-// checkHTTP says what is wrong with how the API and the metrics are served.
+// checkHTTP reports what is wrong with how the API and the metrics are served.
 func (c *Config) checkHTTP() []error {
 	var problems []error
 	if c.APIKey != "" && len(c.APIKey) < minKeyLength {
@@ -100,7 +100,7 @@ func (c *Config) checkHTTP() []error {
 	return append(problems, c.checkTransport()...)
 }
 
-// checkTransport says what is wrong with TLS, or with its absence.
+// checkTransport reports what is wrong with TLS, or with its absence.
 func (c *Config) checkTransport() []error {
 	var problems []error
 	if c.secured() {
@@ -174,7 +174,7 @@ const (
 )
 
 // connectionBudget is how many connections the API may have, so that what calls need
-// stays free. It tells when there are too few descriptors for all that may be wanted.
+// stays free. It warns if the limit of descriptors is too low for the settings.
 func (a *App) connectionBudget() int {
 	limit := descriptorLimit()
 	most := a.config.HTTPConnections
@@ -235,7 +235,7 @@ func (a *App) listenHTTP(ctx context.Context, address *string, what string, secu
 	return listener, nil
 }
 
-// secureMetrics says whether the metrics are served over TLS: where others than this
+// secureMetrics reports whether the metrics are served over TLS: where others than this
 // machine can reach them, and there is a certificate.
 func (a *App) secureMetrics() (bool, error) {
 	if a.certificate == nil {

@@ -21,7 +21,7 @@ const (
 	MediaNone  = "none"  // nothing is anchored, so nothing is recorded either
 	// MediaRtpengine begins a list of rtpengine instances, as in
 	// rtpengine=10.0.0.6:2223,10.0.0.7:2223. What is recorded goes through the
-	// built-in relay all the same.
+	// built-in relay anyway.
 	MediaRtpengine = "rtpengine="
 )
 
@@ -109,9 +109,9 @@ func (c Config) relayConfig() (relay.Config, error) {
 	return config, err
 }
 
-// publicMedia is what peers are told of the relay's address where that is the SIP
-// gateway's: the same as of the gateway, if that is an address. It is not valid where
-// they are told the address itself.
+// publicMedia is the relay's address in session descriptions where that is the SIP
+// gateway's: the same as of the gateway, if that is an address. It is not valid if
+// it is the address itself.
 func (c Config) publicMedia(local netip.Addr) (public netip.Addr) {
 	advertised, err := c.advertised()
 	if err != nil {

@@ -112,7 +112,7 @@ func (a *App) listeners() []netip.AddrPort {
 	return list
 }
 
-// onLoopback says whether an address to listen on is reached from this machine only.
+// onLoopback reports whether an address to listen on is reached from this machine only.
 func onLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -122,5 +122,5 @@ func onLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// checkGateway says what of a gateway leads where this server does not send.
+// checkGateway reports the addresses of a gateway to which this server does not send.
 func (a *App) checkGateway(g *routing.Gateway) []field.Error { return g.Reachable(a.reach) }

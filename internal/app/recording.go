@@ -107,7 +107,7 @@ func (c Config) s3() *recording.S3 {
 	}
 }
 
-// checkRecording says what is wrong with the settings of recordings.
+// checkRecording reports what is wrong with the settings of recordings.
 func (c Config) checkRecording() error {
 	var problems []error
 	if c.RecordingKeyFile != "" {

@@ -18,7 +18,7 @@ type ShakenSettings struct {
 	ShakenX5U  string `name:"shaken-x5u" help:"Where others get that certificate: an address of HTTPS, on port 443 or 8443."`
 }
 
-// signs says whether anything about signing is set.
+// signs reports whether anything about signing is set.
 func (s *ShakenSettings) signs() bool {
 	return s.ShakenCert != "" || s.ShakenKey != "" || s.ShakenX5U != ""
 }
@@ -28,8 +28,8 @@ func (s *ShakenSettings) shakenFiles() certificate.Config {
 		Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
-// checkShaken says what is wrong with the settings of signing, and with the files. That a
-// certificate has ended is none of it: a server that is started again in the night carries
+// checkShaken reports what is wrong with the settings of signing, and with the files. That a
+// certificate has expired is not a problem here: a server that is restarted at night then carries
 // its calls unsigned rather than none.
 func (c Config) checkShaken() []error {
 	if !c.signs() {
@@ -49,7 +49,7 @@ func (c Config) checkShaken() []error {
 	return problems
 }
 
-// CheckTime says what is wrong with the configuration at a time: whether the certificate
+// CheckTime reports what is wrong with the configuration at a time: whether the certificate
 // by which calls are signed is in force.
 func (c Config) CheckTime(now time.Time) error {
 	if !c.signs() {
@@ -120,7 +120,7 @@ func (a *App) watchShaken(ctx context.Context) {
 	})
 }
 
-// expiryTold remembers what the log was told.
+// expiryTold remembers what was logged.
 type expiryTold struct {
 	leaf *x509.Certificate
 	at   time.Time

@@ -9,7 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/telemetry"
 )
 
-// WatchSettings are the settings of what is told to those who run the server.
+// WatchSettings are the settings of logs, metrics and traces.
 type WatchSettings struct {
 	MetricsAddr string  `name:"metrics-addr" form:"host:port" help:"Address of the Prometheus metrics, as in 127.0.0.1:9464; nowhere by default."`
 	TraceMemory int     `name:"trace-memory" default:"32" min:"0" max:"1024" unit:"MiB" help:"Memory for the latest SIP messages, which \"tollgate trace\" shows, in MiB; 0 keeps none."`

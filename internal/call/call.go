@@ -23,7 +23,7 @@ const (
 	deciding              // the ledger has been asked
 	hunting               // a gateway is being tried
 	running               // answered
-	ending                // over for both sides; the ledger must still hear of it
+	ending                // ended for both sides; the ledger does not know it yet
 	over
 )
 
@@ -48,7 +48,7 @@ type Call struct {
 	state    state
 	underway underway
 	leased   bool             // the ledger holds a lease, or may hold one
-	forced   bool             // gateways that were skipped are tried all the same
+	forced   bool             // gateways that were skipped are tried anyway
 	rung     bool             // the current gateway has rung
 	why      admission.Reason // of the last skip
 	retryAt  time.Time        // no command before this, after the store failed
@@ -86,16 +86,16 @@ func New(s *policy.Snapshot, attempt admission.Call, owner uuid.UUID) *Call {
 // ID is the id of the call, its lease, its decision and its record.
 func (c *Call) ID() uuid.UUID { return c.attempt.ID }
 
-// Attempt is the attempt as the ledger hears of it.
+// Attempt returns the attempt as it is given to the ledger.
 func (c *Call) Attempt() admission.Call { return c.attempt }
 
 // Emergency returns the number to send on when this is an emergency call.
 func (c *Call) Emergency() (number string, ok bool) { return c.emergency, c.emergency != "" }
 
-// Running says whether the call is answered and goes on.
+// Running reports whether the call is answered and has not ended.
 func (c *Call) Running() bool { return c.state == running }
 
-// Alive says whether either side is still in the call.
+// Alive reports whether either side is still in the call.
 func (c *Call) Alive() bool { return c.state != ending && c.state != over }
 
 // AnsweredAt is when the callee took the call, zero before.
@@ -279,7 +279,7 @@ func (c *Call) storeFailed(kind underway, now time.Time) {
 func (c *Call) reserved(e *LedgerDone, now time.Time) {
 	switch {
 	case e.Err != nil && c.emergency != "":
-		// No store failure may stop an emergency call. The ledger hears of it later.
+		// No store failure may stop an emergency call. The ledger is told later.
 		c.storeFailed(reserve, now)
 		if c.state == deciding {
 			c.try(0, now)
@@ -292,7 +292,7 @@ func (c *Call) reserved(e *LedgerDone, now time.Time) {
 			c.finish(nil)
 			return
 		}
-		// The reservation may be durable all the same; only a release makes sure.
+		// The reservation may be durable anyway; only a release makes sure.
 		c.leased = true
 		c.storeFailed(reserve, now)
 	case !e.Result.Decision.Allow:
@@ -303,7 +303,7 @@ func (c *Call) reserved(e *LedgerDone, now time.Time) {
 		if c.state == deciding || c.state == ending {
 			c.finish(e.Result.Record)
 		}
-		c.leased = true // an emergency call that the ledger does not know goes on all the same
+		c.leased = true // an emergency call continues although the ledger does not know it
 	default:
 		c.leased = true
 		c.meter.grant(&e.Result)
@@ -399,7 +399,7 @@ func (c *Call) giveUp(why, cause string, now time.Time) {
 	c.do(CancelGateway{N: c.current, Cause: cause})
 }
 
-// hangUp ends the call for both sides, whatever it is at.
+// hangUp ends the call for both sides, in any state.
 func (c *Call) hangUp(now time.Time) {
 	switch c.state {
 	case hunting:
@@ -410,7 +410,7 @@ func (c *Call) hangUp(now time.Time) {
 	case running:
 		c.endBoth(record.SideUnknown, CauseNormal, now)
 	default:
-		return // it has not begun, or it is over
+		return // it has not begun, or has ended
 	}
 	c.ending.HungUp = true
 }

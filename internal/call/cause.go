@@ -2,7 +2,7 @@ package call
 
 import "github.com/tollgate/tollgate/internal/admission"
 
-// The hangup causes of call records, in the words of ITU-T Q.850 where it has one.
+// The hangup causes of call records, named as in ITU-T Q.850 where it has the cause.
 const (
 	CauseNormal        = "normal_clearing"
 	CauseCancel        = "originator_cancel"
@@ -45,9 +45,9 @@ func ownCause(why admission.Reason) string {
 	return CauseRejected
 }
 
-// outward is the status that the caller is told when the last gateway failed with
+// outward returns the response to the caller when the last gateway failed with
 // status: nothing that would make the caller redirect, authenticate or pay, and nothing
-// that speaks of how our INVITE to the gateway was written.
+// that is about the form of our own INVITE.
 func outward(status int, phrase string) (int, string) {
 	switch status {
 	case 401, 402, 405, 407, 420, 421, 422, 423, 481, 493, 494:

@@ -19,18 +19,18 @@ type Begin struct{ Stopping bool }
 type LedgerDone struct {
 	Result admission.Result
 	Err    error // of the store: the command may or may not be durable
-	// Nothing says of an error that surely nothing was done.
+	// Nothing means that the command certainly had no effect.
 	Nothing bool
 }
 
-// Rang says that a gateway answered with a provisional response that means more
-// than 100 Trying. Early says of it that it is not 180 Ringing.
+// Rang means that a gateway answered with a provisional response that means more
+// than 100 Trying. Early means that it is not 180 Ringing.
 type Rang struct {
 	Gateway int
 	Early   bool
 }
 
-// Answered says that a gateway's callee took the call. Teardown is the edge's own
+// Answered means that a gateway's callee took the call. Teardown is the edge's own
 // note on how to end both legs after a crash.
 type Answered struct {
 	Gateway  int
@@ -44,14 +44,14 @@ type Refused struct {
 	Phrase  string
 }
 
-// Unreachable says that a gateway could not be reached or did not answer in time.
-// Trying says that it said 100 Trying, and no more.
+// Unreachable means that a gateway could not be reached or did not answer in time.
+// Trying means that it sent 100 Trying and nothing else.
 type Unreachable struct {
 	Gateway int
 	Trying  bool
 }
 
-// Why says it in the word of records.
+// Why returns the reason as records name it.
 func (e Unreachable) Why() string {
 	if e.Trying {
 		return "no_ringing"
@@ -59,13 +59,13 @@ func (e Unreachable) Why() string {
 	return "no_response"
 }
 
-// Why an attempt at a gateway has no final response, in the words of records.
+// The reasons in records of attempts that have no final response.
 const (
 	WhyRingTimeout = "ring_timeout"
 	WhyCancelled   = "cancelled"
 )
 
-// NoMedia says that the caller's offer cannot be anchored: no gateway would do
+// NoMedia means that the caller's offer cannot be anchored: no gateway would do
 // better.
 type NoMedia struct {
 	Gateway int
@@ -74,32 +74,32 @@ type NoMedia struct {
 	Cause   string // a hangup cause of this package
 }
 
-// Skipped says that a gateway was not tried, for a reason of Tollgate's own: it is
+// Skipped means that a gateway was not tried, for a reason of Tollgate's own: it is
 // unhealthy, or has as many calls as it may have.
 type Skipped struct {
 	Gateway int
 	Why     admission.Reason
 }
 
-// RingTimeout says that a gateway rang for longer than Timer C (RFC 3261 section 16.6).
+// RingTimeout means that a gateway rang for longer than Timer C (RFC 3261 section 16.6).
 type RingTimeout struct{ Gateway int }
 
-// Cancelled says that the caller gave up before the answer.
+// Cancelled means that the caller gave up before the answer.
 type Cancelled struct{}
 
-// HungUp says that a side ended the answered call, or is lost.
+// HungUp means that a side ended the answered call, or is lost.
 type HungUp struct {
 	By    record.Side
 	Cause string // a hangup cause of this package
 }
 
-// HangUp says that the call is to be hung up because the API asked for it. The ledger knows it.
+// HangUp means that the call is to be hung up because the API asked for it. The ledger knows it.
 type HangUp struct{}
 
-// Due says that the time of the last SetTimer has come.
+// Due means that the time of the last SetTimer has come.
 type Due struct{}
 
-// Stopping says that the server's patience with running calls is over.
+// Stopping means that the server ends the calls that are still running.
 type Stopping struct{}
 
 func (Begin) event()       {}
@@ -161,7 +161,7 @@ type EndBoth struct {
 // SetTimer is to give Due at that time; the zero time stops the timer.
 type SetTimer struct{ At time.Time }
 
-// Over says that the call has ended and that the ledger knows it.
+// Over means that the call has ended and that the ledger knows it.
 type Over struct{ Record *record.Call }
 
 func (Command) action()       {}

@@ -124,5 +124,5 @@ func (o *Outcome) covers(status int) bool {
 	return o.From <= status && status <= o.To
 }
 
-// Last says whether no gateway comes after the one that is being tried.
+// Last reports whether the current gateway is the last.
 func (c *Call) Last() bool { return c.current+1 >= len(c.gateways) }

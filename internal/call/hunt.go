@@ -46,7 +46,7 @@ func (c *Call) try(n int, now time.Time) {
 }
 
 // exhausted ends a hunt in which no gateway is left. An emergency call tries those
-// that were skipped all the same before it gives up.
+// that were skipped anyway before it gives up.
 func (c *Call) exhausted(now time.Time) {
 	switch {
 	case c.emergency != "" && !c.forced && slices.Contains(c.skipped, true):
@@ -83,7 +83,7 @@ func (c *Call) refused(e Refused, now time.Time) {
 	c.failed(e, now)
 }
 
-// unreachable goes on without a gateway that did not answer.
+// unreachable continues without a gateway that did not answer.
 func (c *Call) unreachable(e Unreachable, now time.Time) {
 	if c.state != hunting || e.Gateway != c.current {
 		return

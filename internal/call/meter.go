@@ -16,7 +16,7 @@ const (
 	// renewAheadLeast leaves a renewal at least this long before the call is cut.
 	renewAheadLeast = Guard + time.Second
 	// renewRetry is how long after a refused renewal the next is tried: money that
-	// other calls free, or a raised limit, takes hold within it.
+	// other calls free, or a raised limit, is noticed within it.
 	renewRetry = time.Second
 	// keepLease is how often the lease of a call that is not metered is kept from
 	// expiring: well within admission.SetupTTL.
@@ -38,7 +38,7 @@ type meter struct {
 	renewAt  time.Time        // when to renew next
 }
 
-// grant notes what has been granted in all.
+// grant notes what has been granted so far.
 func (m *meter) grant(r *admission.Result) {
 	granted := time.Duration(r.GrantedSecs) * time.Second
 	m.most = time.Duration(r.MaxSecs) * time.Second
@@ -98,7 +98,7 @@ func (m *meter) cutAt() time.Time {
 	return m.answered.Add(m.granted - Guard)
 }
 
-// mayGrow says whether a renewal can bring anything: not once the grant has reached
+// mayGrow reports whether a renewal can bring anything: not once the grant has reached
 // the limit of the call's length.
 func (m *meter) mayGrow() bool {
 	return m.endless || m.answered.IsZero() || m.most == 0 || m.granted < m.most

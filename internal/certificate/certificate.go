@@ -24,9 +24,9 @@ type Config struct {
 	What string // uses them, for the log and for errors: "SIP over TLS"
 	Cert string // PEM: the server's certificate and those between it and its root
 	Key  string // PEM: its key
-	CA   string // PEM: the roots that peers' certificates must lead to; empty for those of the system
+	CA   string // PEM: the roots of peers' certificates; empty for those of the system
 
-	// Accept says why a certificate and its key cannot be used for what they are for; nil
+	// Accept explains why a certificate and its key cannot be used for what they are for; nil
 	// accepts all.
 	Accept func(*tls.Certificate) error
 
@@ -55,7 +55,7 @@ type fileMark struct {
 // New prepares the files. Load reads them.
 func New(c Config) *Files { return &Files{config: c} }
 
-// Load reads the files. What was in force stays so when they cannot be used.
+// Load reads the files. If they cannot be used, the previous ones stay in use.
 func (f *Files) Load() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,7 +131,7 @@ func (f *Files) Server() *tls.Config {
 	}
 }
 
-// Check says what is wrong with the names of the files, without reading them. key is
+// Check reports what is wrong with the names of the files, without reading them. key is
 // how the settings are called, as in "sip_tls".
 func (c Config) Check(key string) error {
 	if c.Cert == "" || c.Key == "" {

@@ -83,7 +83,7 @@ func (s *schema) words() []string {
 	return words
 }
 
-// component is the name in a reference, "" for a schema that is none.
+// component is the name in a reference, "" for a schema that is not a reference.
 func (s *schema) component() string { return strings.TrimPrefix(s.Ref, "#/components/schemas/") }
 
 // names are the properties in the order of a struct: what every object has first and last.
@@ -129,7 +129,7 @@ func (op *operation) answer() (s *schema, shape shape) {
 	return data, object
 }
 
-// shape says how the data of an answer come.
+// shape describes how the data of an answer come.
 type shape int
 
 const (

@@ -92,7 +92,7 @@ func walk(s *schema, field string, visit func(field string, words []string)) {
 	}
 }
 
-// role says what a type is for.
+// role describes what a type is for.
 type role int
 
 const (
@@ -180,7 +180,7 @@ func (t *types) body(owner string, s *schema, r role) string {
 		case !slices.Contains(s.Required, name):
 			option = ",omitzero"
 			if goType != "string" && !strings.HasPrefix(goType, "*") && !strings.HasPrefix(goType, "[]") {
-				goType = "*" + goType // to tell zero from what is not there
+				goType = "*" + goType // to tell zero from a missing value
 			}
 		}
 		fmt.Fprintf(&out, "\t%s %s `json:%s`\n", camel(name), goType, strconv.Quote(name+option))

@@ -1,5 +1,5 @@
 // Package collection says what all kinds of resources have in common where they are kept:
-// how a list is asked for, who writes and on which terms, and why something is not done.
+// how a list is queried, who writes and on which conditions, and why a write fails.
 package collection
 
 import (
@@ -99,10 +99,10 @@ type Order struct {
 	Descending bool
 }
 
-// ErrUnknownField says that a list cannot be filtered or sorted by a field.
+// ErrUnknownField means that a list cannot be filtered or sorted by a field.
 var ErrUnknownField = errors.New("unknown field")
 
-// ErrBadValue says that a filter's value or operator does not fit its field, or that
+// ErrBadValue means that a filter's value or operator does not fit its field, or that
 // a page size or the number of filters is out of range. It is wrapped with which.
 var ErrBadValue = errors.New("value cannot be used in a query")
 

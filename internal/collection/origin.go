@@ -14,7 +14,7 @@ type Origin struct {
 	KeyName    string
 	Address    string // from where, without the port
 	RequestID  string
-	Reason     string // in the words of who asks
+	Reason     string // as the client gave it
 	Admin      bool   // the key is an admin's, whom no lock of an account keeps out
 
 	// DryRun has everything checked and nothing changed: the write returns what
@@ -27,7 +27,7 @@ type Origin struct {
 	Idempotency *Idempotency
 }
 
-// Allows says whether the origin's condition holds for an object of a version.
+// Allows reports whether the origin's condition holds for an object of a version.
 func (o *Origin) Allows(version int64) bool {
 	if o == nil || o.Versions == nil {
 		return true
@@ -68,7 +68,7 @@ func (e *VersionError) Error() string { return ErrVersion.Error() }
 // Unwrap returns ErrVersion.
 func (e *VersionError) Unwrap() error { return ErrVersion }
 
-// ReplayError says that the write has happened before, with the same idempotency
+// ReplayError means that the write has happened before, with the same idempotency
 // key and the same request, and how it was answered then. Nothing was done now.
 type ReplayError struct {
 	Answer Answer

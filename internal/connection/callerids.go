@@ -30,7 +30,7 @@ type CallerIDs struct {
 	Prefixes []string `json:"prefixes" maxItems:"100" pattern:"^\\+[1-9][0-9]{0,13}$" doc:"Beginnings of numbers that callers may show, such as \"+4930\"."`
 	// `pass` (shown, not asserted), `refuse` (D51, or D35 when it is no number) or `replace` (by `ani_override`,
 	// else by the first number)
-	OnMismatch string `json:"on_mismatch" enum:"pass,refuse,replace" doc:"What happens to a call whose caller id is none of these: it is shown all the same and not asserted, the call is refused, or outbound.ani_override is shown instead, and without that the first of numbers."`
+	OnMismatch string `json:"on_mismatch" enum:"pass,refuse,replace" doc:"What happens to a call whose caller id is none of these: it is shown but not asserted, the call is refused, or outbound.ani_override is shown instead, and without that the first of numbers."`
 	// those that a key with the scope `admin` has listed: only these, and [verified numbers](#verified_number),
 	// are asserted to carriers
 	ConfirmedNumbers []e164.Number `json:"confirmed_numbers" readOnly:"true" doc:"Those of numbers that a key with the scope admin has listed. Only what is confirmed is asserted to carriers."`

@@ -11,7 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// Kind says how a connection is recognised. Its text is the record_type of the API.
+// Kind describes how a connection is recognised. Its text is the record_type of the API.
 type Kind string
 
 // The kinds of connection.
@@ -37,13 +37,13 @@ type Base struct {
 	AnchorsiteOverride      string     `json:"anchorsite_override" mark:"kept" minLength:"1" maxLength:"64"`
 	AndroidPushCredentialID *uuid.UUID `json:"android_push_credential_id" mark:"kept"`
 	IOSPushCredentialID     *uuid.UUID `json:"ios_push_credential_id" mark:"kept"`
-	// `call.cost` is sent after the end of each call that was let through
+	// `call.cost` is sent after the end of each call that was admitted
 	CallCostInWebhooks bool `json:"call_cost_in_webhooks" mark:"enforced"`
 	// false by default; in answers and updates. A request to create ignores it and names it in
 	// `Tollgate-Ignored-Fields`. Nothing is transcribed
 	ConversationPersistence          bool `json:"conversation_persistence" mark:"kept" updateOnly:"true" doc:"Kept and returned; no conversation is transcribed. Telnyx takes it in updates only."`
 	DefaultOnHoldComfortNoiseEnabled bool `json:"default_on_hold_comfort_noise_enabled" mark:"kept"`
-	// DTMF passes as it comes
+	// DTMF passes unchanged
 	DTMFType string `json:"dtmf_type" mark:"kept" enum:"RFC 2833,Inband,SIP INFO"`
 	// for callers behind translators (NAT) and application layer gateways: our Contact shows no address
 	// (`sip:tollgate@encoded.invalid`), requests reach us by a Record-Route, and ours go to where the caller's
@@ -76,13 +76,13 @@ type Base struct {
 	// emergency calls at once; more are refused with 503 TG13. null, the default, refuses none. Only `admin`
 	// changes it; see [EMERGENCY.md](EMERGENCY.md)
 	EmergencyCallLimit *int32 `json:"emergency_call_limit" minimum:"1" maximum:"100000" doc:"Tollgate's own: how many emergency calls of this connection may be up or ringing at once; more are refused with TG13. null, the default, refuses none. Only a key with the scope admin may change it; docs/EMERGENCY.md says what it means."`
-	// so many emergency calls on one UTC day are unusual, and reported by `connection.emergency_calls`; 10 by
+	// how many emergency calls on one UTC day are unusual and reported by `connection.emergency_calls`; 10 by
 	// default, 0 for never
 	EmergencyAlertCalls *int32 `json:"emergency_alert_calls" minimum:"0" maximum:"100000" doc:"Tollgate's own: how many emergency calls of this connection on one UTC day are unusual: the event connection.emergency_calls tells when so many have started, and again at each doubling. 0 never tells. Only a key with the scope admin may raise it or set 0."`
 	// which numbers callers may show; an object, see its members
 	CallerIDs CallerIDs `json:"caller_ids" doc:"Tollgate's own: which caller ids the callers of this connection may show."`
 
-	// calls above it are refused with 503 P05, on each server by itself, over SIP and of other switches alike;
+	// calls above it are refused with 503 P05, counted on each server, over SIP and for other switches;
 	// emergency calls are not. Attempts that another rule refuses count too
 	CallsPerSecond *int32 `json:"calls_per_second" minimum:"1" maximum:"100000" doc:"Tollgate's own: how many calls of this connection each server takes a second; null means no limit."`
 	// the call is ended that long after its answer; the least of the server's, the profile's and the connection's
@@ -99,9 +99,9 @@ type Base struct {
 	// `B` and `C` are for customers who bring calls of others; only `admin` raises it. See [SIP.md](SIP.md#identity)
 	MaxAttestation string `json:"max_attestation" enum:"A,B,C" doc:"Tollgate's own: the most that calls of this connection are signed with (STIR/SHAKEN). A is only for numbers that caller_ids has confirmed; B for customers who are known, C for those who bring calls of others, such as a gateway to another network. Only a key with the scope admin may raise it."`
 
-	// of requests and responses both ways; at most 8 lines of 1,024 bytes of each; those of the gateway's list go on
+	// of requests and responses both ways; at most 8 lines of 1,024 bytes of each; those of the gateway's list are passed
 	// too
-	PassHeaders []string `json:"pass_headers" maxItems:"32" doc:"Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of this connection and gateways may send each other, besides those that always go on (docs/SIP.md)."`
+	PassHeaders []string `json:"pass_headers" maxItems:"32" doc:"Tollgate's own: names of header fields, such as User-to-User or X-Campaign, that callers of this connection and gateways may send each other, besides those that are always passed on (docs/SIP.md)."`
 
 	collection.Times
 }
@@ -183,7 +183,7 @@ type IPConnection struct {
 	Inbound IPInbound `json:"inbound" mark:"kept"`
 	// an object; see its members
 	Outbound IPOutbound `json:"outbound" mark:"enforced"`
-	// `TCP` and `TLS` refuse calls that come by another transport; with `UDP`, the default, any is taken
+	// `TCP` and `TLS` refuse calls that come by another transport; with `UDP`, the default, any is accepted
 	TransportProtocol string `json:"transport_protocol" mark:"enforced" enum:"UDP,TCP,TLS"`
 }
 

@@ -26,7 +26,7 @@ type DigestSettings struct {
 	// two challenges, or at one with SHA-256. A request without credentials is challenged by the user that its From
 	// names, and as anybody where that is a caller's number
 	DigestAlgorithms []string `json:"digest_algorithms" maxItems:"2" doc:"Tollgate's own: the digest algorithms that are taken, in the order of the challenges: MD5, SHA-256. Many phones and PBXs give up at two challenges, or at one with SHA-256; the default is MD5 alone."`
-	// addresses and networks from which the credentials are taken, null for all. From elsewhere the right password
+	// addresses and networks from which the credentials are accepted, null for all. From elsewhere the right password
 	// gets the answer of a wrong one, even for an emergency number, and the webhook `connection.source_refused`
 	// reports it. Admissions over HTTP with this connection then need `source_ip`, and are refused with
 	// `source_not_allowed` (TG16)

@@ -20,7 +20,7 @@ type FQDNConnection struct {
 	Outbound FQDNOutbound `json:"outbound" mark:"enforced"`
 	// `TLS` refuses calls that come by another transport, and so does `TCP` where the call does not authenticate
 	// by digest: set-ups as published name `TCP` for the way to the domain name, and call over UDP or TLS with a
-	// password. With `UDP`, the default, any is taken
+	// password. With `UDP`, the default, any is accepted
 	TransportProtocol string `json:"transport_protocol" mark:"enforced" enum:"UDP,TCP,TLS"`
 
 	AdjustDTMFTimestamp         bool `json:"adjust_dtmf_timestamp" mark:"kept"`
@@ -72,11 +72,11 @@ type FQDNOutbound struct {
 	// null or `SRTP`; the same as `encrypted_media` for calls
 	EncryptedMedia *string `json:"encrypted_media" mark:"enforced" enum:"SRTP"`
 	// `credential-authentication`: the digest of `user_name` alone recognises a call. `ip-authentication`: so do
-	// the addresses of the connection at `/v2/ips`; the digest goes on to be taken as long as there are
+	// the addresses of the connection at `/v2/ips`; the digest is still accepted if there are
 	// credentials. By default `credential-authentication` where there are credentials, else `ip-authentication`.
-	// What a domain name leads to is not looked up and proves nothing
+	// Domain names are not looked up: an address that one resolves to proves nothing
 	FQDNAuthenticationMethod *string `json:"fqdn_authentication_method" mark:"enforced" title:"FQDNAuthenticationMethod" enum:"credential-authentication,ip-authentication" doc:"How calls are recognised. credential-authentication: by the digest of user_name alone. ip-authentication: also by the addresses of the connection at /v2/ips; domain names are not looked up. By default credential-authentication where there are user_name and password."`
-	// `token` (taken without a token too: then no address is enough), `p-charge-info` and
+	// `token` (accepted without a token too: then no address is enough), `p-charge-info` and
 	// `tech-prefixp-charge-info` tell connections behind one address apart, as on IP connections. Of the values
 	// that Telnyx publishes, `ip-authentication` is the default and says nothing, and `credential-authentication`
 	// is `fqdn_authentication_method` where that is not given; where it says `ip-authentication`, that is a 422.

@@ -37,7 +37,7 @@ type Options struct {
 	NoColour bool
 }
 
-// Run runs the demonstration and writes what happens to out. ok says whether every
+// Run runs the demonstration and writes what happens to out. ok reports whether every
 // call was decided, answered and charged as it should be. Everything is stopped
 // and the folder removed when Run returns, also when ctx ends early.
 func Run(ctx context.Context, out io.Writer, o Options) (ok bool, err error) {
@@ -132,7 +132,7 @@ func (s *stage) start(ctx context.Context, logger *slog.Logger) (err error) {
 }
 
 // stop ends the calls, then the server, then the carrier, which the server still
-// has to tell that its calls are over.
+// has to tell that its calls have ended.
 func (s *stage) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()
@@ -156,7 +156,7 @@ func (s *stage) stop(ctx context.Context) error {
 }
 
 // play places the calls in order. A call that stays is still up while the next is
-// placed, and is told before it.
+// placed, and reported before it.
 func (s *stage) play(ctx context.Context, scenario []step, p *printer) ([]result, error) {
 	var results []result
 	var staying *phone.Call
@@ -205,7 +205,7 @@ func (s *stage) place(ctx context.Context, next step) (*phone.Call, error) {
 }
 
 // examine waits for the end of a call, fetches its record and its decision, and
-// compares all with what was expected.
+// compares them with the expected results.
 func (s *stage) examine(ctx context.Context, placed step, call *phone.Call) (result, error) {
 	r := result{step: placed, wire: call.Wait()}
 	if ctx.Err() != nil {

@@ -123,7 +123,7 @@ func (r *result) wireText() string {
 	return text + "; then BYE from the " + r.record.HangupSource
 }
 
-// chargeText is how the cost of a call that was let through came about.
+// chargeText is how the cost of a call that was admitted came about.
 func (r *result) chargeText() string {
 	switch {
 	case r.record.Emergency:
@@ -144,7 +144,7 @@ func (p *printer) closing(results []result, t totals, took time.Duration) {
 	}
 	p.say("\nSpend today: $%s posted of a daily_spend_limit of $%s; $%s still held.\n",
 		t.usage.Posted, t.usage.DailySpendLimit, t.usage.Held)
-	p.say("The carrier saw %d of %d calls; %d should have been let through.\n", t.carrier, len(results), through)
+	p.say("The carrier saw %d of %d calls; %d should have been admitted.\n", t.carrier, len(results), through)
 	for _, m := range t.mismatches {
 		p.say("%s\n", p.in(red, "WRONG: "+m))
 	}

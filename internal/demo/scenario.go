@@ -32,7 +32,7 @@ type step struct {
 // want is what must become of a call.
 type want struct {
 	status    int    // final SIP status
-	code      string // what the SIP reason phrase ends with; "" when it is let through
+	code      string // what the SIP reason phrase ends with; "" when it is admitted
 	reason    string // the decision's word
 	hungUpBy  string // hangup_source of the record
 	cause     string // hangup_cause of the record
@@ -83,7 +83,7 @@ func mismatch(list []string, what string, expected, got any) []string {
 }
 
 // check compares what happened on the wire, in the record and in the decision with
-// what was expected.
+// the expected results.
 func (r *result) check() (list []string) {
 	w := r.want
 	list = mismatch(list, "SIP status", w.status, r.wire.Status)
@@ -109,7 +109,7 @@ func (r *result) check() (list []string) {
 // be apart: each sees the answer and the BYE at its own moment.
 const clockSlack = 750 * time.Millisecond
 
-// checkCharge says what is wrong with the money of an answered call. The deck bills
+// checkCharge reports what is wrong with the money of an answered call. The deck bills
 // by the second, a part counting whole.
 func (r *result) checkCharge() (list []string) {
 	if r.want.emergency {
@@ -151,11 +151,11 @@ func (t *totals) check(results []result) (list []string) {
 	list = mismatch(list, "posted for the day", cost, t.usage.Posted)
 	list = mismatch(list, "posted for the day", dailyLimit, t.usage.Posted)
 	list = mismatch(list, "limit of the day", dailyLimit, t.usage.DailySpendLimit)
-	list = mismatch(list, "held when all calls are over", money.Amount(0), t.usage.Held)
+	list = mismatch(list, "held after all calls have ended", money.Amount(0), t.usage.Held)
 	return mismatch(list, "calls still counted", 0, t.usage.LiveCalls)
 }
 
-// ok says whether everything was as expected.
+// ok reports whether everything was as expected.
 func (t *totals) ok(results []result) bool {
 	for _, r := range results {
 		if len(r.mismatches) > 0 {

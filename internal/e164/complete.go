@@ -7,7 +7,7 @@ import (
 )
 
 // complete reads an international number as the network of its country will: what
-// that takes off is taken off, so that the number that is judged and priced is the
+// that removes digits is applied, so that the number that is judged and priced is the
 // one that is sent, and the one that rings. It is 0 where nothing is left that
 // could be a number.
 //
@@ -20,7 +20,7 @@ func (p Plan) complete(n Number) Number {
 		return n
 	}
 	country, kind := walk(&digits)
-	exact := kind != TypeUnknown && country != 0 // nothing comes off a number of the plan
+	exact := kind != TypeUnknown && country != 0 // a number of the plan keeps its digits
 	if exact && !sharesPlan.Has(country) {
 		return n
 	}
@@ -77,7 +77,7 @@ func (p Plan) stripInternational(n Number) Number {
 	return stripped
 }
 
-// takesOff is libphonenumber's rule for whether the rest is what was meant: not
+// takesOff is libphonenumber's rule for whether the rest is the number meant: not
 // where only the whole fits the pattern of all numbers, nor where the rest has a
 // length that no number has.
 func (c Country) takesOff(national, rest string) bool {
@@ -123,7 +123,7 @@ func callingCode(digits *Digits) (code, length int) {
 	return 0, 0
 }
 
-// begins reports whether any number of the plan begins with so many of the digits.
+// begins reports whether any number of the plan begins with that many of the digits.
 func begins(digits *Digits, length int) bool {
 	state := rootState
 	for i := range min(length, digits.Len) {

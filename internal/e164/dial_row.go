@@ -8,7 +8,7 @@ type dialRow struct {
 	general     string  // pattern of all national numbers, where mainCountry needs it
 	idd         string  // pattern of the international prefix, such as "00" or "011"
 	trunk       string  // national prefix as people dial it, such as "0"; "" where there is none
-	trunkParse  string  // pattern that is taken off a national number
+	trunkParse  string  // pattern that is removed from a national number
 	trunkFormat string  // what replaces that pattern where it captures something, such as "268$1"
 	emergency   string  // emergency numbers, separated by spaces
 }

@@ -8,7 +8,7 @@ import (
 // maxEmergencyDigits is the longest emergency number there is, and also the limit
 // for one with a prefix before it. No international number is that short. What is
 // sent on is always an entry of the table and never the dialled text, so nothing
-// that is taken for an emergency call can become a toll call.
+// that passes as an emergency call can become a toll call.
 const maxEmergencyDigits = 6
 
 // Emergency reports whether what the caller dialled connects to an emergency
@@ -72,7 +72,7 @@ const (
 	sosService = "urn:service:sos"
 )
 
-// sosURN says whether a text is urn:service:sos or a service below it, such as
+// sosURN reports whether a text is urn:service:sos or a service below it, such as
 // urn:service:sos.police. The parts of such a URN have no case (RFC 5031 section 4).
 func sosURN(text string) bool {
 	if len(text) < len(sosService) || !strings.EqualFold(text[:len(sosService)], sosService) {
@@ -91,7 +91,7 @@ func (c Country) generalEmergency() string {
 	return "112"
 }
 
-// cutPrefix takes off what may stand before an emergency number: the calling code
+// cutPrefix removes what may stand before an emergency number: the calling code
 // after a plus, else the trunk prefix or the 9 of a North American PBX. A caller of
 // no known home may be behind a North American PBX too, whose forms of 911 are too
 // short to be anything else.
@@ -132,7 +132,7 @@ func (r *dialRow) emergencyNumber(digits string) (string, bool) {
 }
 
 // EmergencyNumbers lists the emergency numbers of a country that the metadata
-// knows, besides 112 and 911, which Emergency takes in every country.
+// knows, besides 112 and 911, which Emergency accepts in every country.
 func EmergencyNumbers(home Country) []string {
 	return strings.Fields(home.dial().emergency)
 }

@@ -11,18 +11,18 @@ import (
 // The reasons why a number may not be put on a list of own emergency numbers. All
 // of them are ErrOwnEmergency.
 var (
-	// ErrOwnEmergency says that a text may not be an emergency number of one's own.
+	// ErrOwnEmergency means that a text may not be an emergency number of one's own.
 	ErrOwnEmergency = errors.New("not a number that may be an emergency number")
-	// ErrOwnEmergencyForm says that it is not 2 to 6 digits. The longest emergency
+	// ErrOwnEmergencyForm means that it is not 2 to 6 digits. The longest emergency
 	// number of any country has 6.
 	ErrOwnEmergencyForm = fmt.Errorf("%w: want 2 to %d digits", ErrOwnEmergency, maxEmergencyDigits)
-	// ErrOwnEmergencyDialled says that a call to it could be one to a subscriber.
+	// ErrOwnEmergencyDialled means that a call to it could be one to a subscriber.
 	ErrOwnEmergencyDialled = fmt.Errorf("%w: it can be dialled as a telephone number", ErrOwnEmergency)
-	// ErrOwnEmergencyCostly says that it is a short number that costs money.
+	// ErrOwnEmergencyCostly means that it is a short number that costs money.
 	ErrOwnEmergencyCostly = fmt.Errorf("%w: it is a short number that costs money", ErrOwnEmergency)
 )
 
-// OwnEmergency says whether a number may be an emergency number besides those of
+// OwnEmergency reports whether a number may be an emergency number besides those of
 // the home country, on a list that an operator maintains: nothing stops a call to it. So it
 // is short, and no call to it could reach anyone else, however it is dialled:
 // in the home country, in international form, or behind the tech prefix, which may

@@ -8,7 +8,7 @@ import _ "embed"
 //go:embed short.bin
 var shortPlan string
 
-// Judgement is what is known of a number, and what it may turn out to be.
+// Judgement describes a number, and what it may turn out to be.
 //
 // A network does not read a number as it was written. It stops at the digit with
 // which the number is complete, and what follows is lost; it waits for more where
@@ -27,14 +27,14 @@ type Judgement struct {
 	// what Shorter is to the number.
 	Without        Number
 	WithoutShorter uint16
-	// Short says that it is a short number of its country behind the calling code,
+	// Short means that it is a short number of its country behind the calling code,
 	// such as 11833 behind +49. Nothing says what such a service costs.
 	Short bool
 	// Override is the id of the operator's override that decided, or 0.
 	Override int64
 }
 
-// Exact says that the number is one of the plan as it is written.
+// Exact means that the number is one of the plan as it is written.
 func (j *Judgement) Exact() bool { return j.Type != TypeUnknown }
 
 // Dearest is the dearest of the types that the number could have.

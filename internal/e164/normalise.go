@@ -15,21 +15,21 @@ const MaxDialled = 32
 
 // The reasons why a dialled text is no number. All of them are ErrDialled.
 var (
-	// ErrDialled says that a dialled text is not a telephone number.
+	// ErrDialled means that a dialled text is not a telephone number.
 	ErrDialled = errors.New("not a dialled telephone number")
-	// ErrDialledText says that the text is empty, too long, or has a character
+	// ErrDialledText means that the text is empty, too long, or has a character
 	// that is neither a digit, a leading plus nor a visual separator.
 	ErrDialledText = fmt.Errorf("%w: want at most %d digits and separators (- . space and brackets), with or without a "+
 		"leading +", ErrDialled, MaxDialled)
-	// ErrDialledInternational says that what follows a plus is not 7 to 15 digits
+	// ErrDialledInternational means that what follows a plus is not 7 to 15 digits
 	// that begin with 1 to 9, or what follows an international prefix is not Valid.
 	ErrDialledInternational = fmt.Errorf("%w: want an existing calling code and 7 to 15 digits in all after the plus or "+
 		"the international prefix", ErrDialled)
-	// ErrDialledBare says that digits without a plus are no allocated number and
+	// ErrDialledBare means that digits without a plus are no allocated number and
 	// that no country is set by whose rules they could be read.
 	ErrDialledBare = fmt.Errorf("%w: digits without a plus that are not an allocated number in international form",
 		ErrDialled)
-	// ErrDialledNational says that the digits are no national number of the home country.
+	// ErrDialledNational means that the digits are no national number of the home country.
 	ErrDialledNational = fmt.Errorf("%w: not a national number of the home country", ErrDialled)
 )
 
@@ -72,7 +72,7 @@ func stripSeparators(dialled string) (digits string, plus, ok bool) {
 // numbers: a toll-fraud scanner's guesses at a PBX's outside line, such as
 // "9011..." or "900...", would otherwise become numbers in a country that the caller never
 // meant. After a prefix a number must be Valid, but need not be allocated. After a
-// plus only the form counts, since what was meant is plain: ask Valid about it.
+// plus only the form counts, since the meaning is plain: Valid judges it.
 //
 // The number is then read as the network of its country will: see complete. So
 // "+49 (0) 900 1234567" is +499001234567, and 0690 dialled in France is Guadeloupe.

@@ -32,7 +32,7 @@ type Number uint64
 // MaxDigits is the longest number that E.164 section 6.1 allows, country code included.
 const MaxDigits = 15
 
-// ErrSyntax says that a text is not "+" and 7 to 15 digits of which the first is not 0.
+// ErrSyntax means that a text is not "+" and 7 to 15 digits of which the first is not 0.
 var ErrSyntax = errors.New("not a number in E.164 form such as +19705555098")
 
 // Parse reads the strict international form: a plus sign, then 7 to 15 digits

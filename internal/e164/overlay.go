@@ -143,7 +143,7 @@ func (p Plan) allocated(n Number) bool {
 }
 
 // keeps reports whether an override says that digits behind the calling code, which
-// would otherwise be taken off, belong to the number: its prefix has them.
+// would otherwise be removed, belong to the number: its prefix has them.
 func (p Plan) keeps(n Number, length int) bool {
 	o := p.Override(n)
 	return o != nil && o.Valid && o.Prefix.length() >= length

@@ -33,7 +33,7 @@ type lengths struct {
 // it would be routed to, with TypeUnknown. Under +1 that beginning is the area
 // code: one that is not allocated has no country. Services of the whole North
 // American plan (toll-free, 900, 500) count as US, as libphonenumber has it.
-// Exchanges that are premium rate within an ordinary area code are told too, which
+// Exchanges that are premium rate within an ordinary area code are known too, which
 // libphonenumber does not know: see premiumExchange.
 func Classify(n Number) Class {
 	digits := n.Digits()

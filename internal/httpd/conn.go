@@ -20,7 +20,7 @@ type conn struct {
 	server *Server
 	source netip.Addr // of the peer
 
-	// known says that a key was shown on it, or that a trusted proxy opened it.
+	// known means that a key was shown on it, or that a trusted proxy opened it.
 	known   atomic.Bool
 	holder  atomic.Int64 // the account of the key
 	shown   atomic.Int64 // when a key was last noted, Unix seconds
@@ -83,7 +83,7 @@ type connections struct {
 	most, mostStrangers, mostSource, mostHolder int
 
 	total, strangers int
-	taken            uint64 // how many there have been
+	taken            uint64 // connections so far
 	bySource         map[netip.Prefix]*group
 	byHolder         map[id.ID]*group
 }
@@ -255,7 +255,7 @@ func (c *conn) sooner(t time.Time, most time.Duration) time.Time {
 	return t
 }
 
-// Known says that the request showed a valid key of an account: its connection is no
+// Known means that the request showed a valid key of an account: its connection is no
 // stranger's any more.
 func (s *Server) Known(r *http.Request, account id.ID) {
 	c, now := connOf(r), s.Clock()
@@ -309,7 +309,7 @@ func withConn(ctx context.Context, raw net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, raw)
 }
 
-// connOf is the connection of a request; nil for one that came another way.
+// connOf is the connection of a request; nil for one without a connection of this server.
 func connOf(r *http.Request) *conn {
 	c, _ := r.Context().Value(connKey{}).(*conn)
 	return c

@@ -1,5 +1,5 @@
 // Package httpd serves HTTP where strangers can reach it. It bounds what they take:
-// connections in all and of one source, time for each step of a request, and requests
+// connections in total and per source, the time for each step of a request, and requests
 // a second. A client that has shown a valid key on a connection is no stranger on it:
 // those connections are never closed to make room for strangers, and their requests are not
 // counted with those of strangers.
@@ -32,14 +32,14 @@ const (
 	strangerWrite = 20 * time.Second
 )
 
-// Config says what is served.
+// Config describes what is served.
 type Config struct {
 	Name    string // of the listener, in the log: "api"
 	Handler http.Handler
 	TLS     *tls.Config // nil serves plain HTTP
 	// Connections bounds all of them; half may be of strangers.
 	Connections int
-	// KeyHolders says that requests may show a key, so that the handler calls Enter and
+	// KeyHolders means that requests may show a key, so that the handler calls Enter and
 	// Known. Without it every request is a stranger's, and counted before the handler.
 	KeyHolders bool
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For and
@@ -65,7 +65,7 @@ type Server struct {
 // Stats is what a server has counted.
 type Stats struct {
 	Known, Strangers int // open connections
-	// Refused counts connections that were closed and requests that were not taken, by
+	// Refused counts connections that were closed and requests that were refused, by
 	// the budget that was full.
 	Refused map[string]uint64
 }
@@ -85,7 +85,7 @@ const (
 	leastConnections       = 16
 	strangersShare         = 2 // the half of all connections
 	sourceShare            = 2 // the half of the strangers'
-	leastSourceConnections = 8 // however few there are in all
+	leastSourceConnections = 8 // however few there are in total
 	holderShare            = 2 // of all connections, for one account
 )
 
@@ -128,7 +128,7 @@ func (s *Server) Serve(listener net.Listener) error {
 	return err
 }
 
-// Shutdown takes no more connections and waits for running requests; when ctx ends it
+// Shutdown accepts no more connections and waits for running requests; when ctx ends it
 // closes them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.http.Shutdown(ctx); err != nil {

@@ -137,7 +137,7 @@ func (c *client) get(path string, header ...string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// closed says whether the server has closed the connection.
+// closed reports whether the server has closed the connection.
 func (c *client) closed() bool {
 	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := c.Read(make([]byte, 1))

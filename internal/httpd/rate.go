@@ -46,7 +46,7 @@ func (b *bucket) take(now time.Time, perSecond, burst float64) time.Duration {
 	return 0
 }
 
-// asker is a source that asks, by whether it shows what may be a key.
+// asker is a source of requests, with or without what may be a key.
 type asker struct {
 	source netip.Prefix
 	shows  bool
@@ -54,7 +54,7 @@ type asker struct {
 
 // rates are what strangers have left.
 type rates struct {
-	all     map[bool]*bucket // by whether they show what may be a key
+	all     map[bool]*bucket // true for requests with what may be a key
 	sources map[asker]*bucket
 
 	handshakes       bucket
@@ -100,7 +100,7 @@ func of[K comparable](table map[K]*bucket, key K) *bucket {
 	return b
 }
 
-// handshake says whether a stranger may have one more handshake. The caller holds mu.
+// handshake reports whether a stranger may have one more handshake. The caller holds mu.
 func (s *Server) handshake(address netip.Addr) bool {
 	source, now := sourceOf(address), s.Clock()
 	if s.rates.hasKey(source, now) {

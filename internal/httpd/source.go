@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// sourceOf is what an address stands for: one host by IPv4, one network of 64 bits by
+// sourceOf returns the source that an address belongs to: one host for IPv4, a /64 for
 // IPv6, of which a single host can use every address.
 func sourceOf(address netip.Addr) netip.Prefix {
 	bits := 64

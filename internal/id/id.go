@@ -15,7 +15,7 @@ import (
 // sequence, so that ids sort by creation. The zero value means "none".
 type ID int64
 
-// ErrSyntax says that a text is not a resource id.
+// ErrSyntax means that a text is not a resource id.
 var ErrSyntax = errors.New("not a resource id, which is 1 to 19 digits")
 
 // Parse reads a decimal id.

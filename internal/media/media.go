@@ -21,7 +21,7 @@ type Format struct {
 	Channels    int    // at least 1
 }
 
-// Call is what is known of a call when its gateways are about to be tried.
+// Call describes a call whose gateways are about to be tried.
 type Call struct {
 	ID                           uuid.UUID // of the call, its lease, its decision and its record
 	Account, Profile, Connection id.ID
@@ -32,19 +32,19 @@ type Call struct {
 
 // Recorder says which calls are recorded.
 type Recorder interface {
-	// Record is asked once for each call that was let through, before its offer is
+	// Record is asked once for each call that was admitted, before its offer is
 	// sent on. It returns nil when the call is not recorded. A call that is recorded
 	// is anchored, whatever else asks for it.
 	Record(c Call) Tap
 }
 
 // Tap is given the audio of one anchored call. Formats and Packet are called for
-// both sides, from any goroutine, and must not block: what cannot be taken is
+// both sides, from any goroutine, and must not block: what cannot be accepted is
 // dropped and counted by the Tap.
 type Tap interface {
-	// Formats says what a side may send from now on.
+	// Formats describes what a side may send from now on.
 	Formats(side record.Side, formats []Format)
-	// Answered is the moment at which the recording begins. It is told after the
+	// Answered is the moment at which the recording begins. It is set after the
 	// Formats of both sides.
 	Answered(at time.Time)
 	// Packet gives one RTP packet (RFC 3550) as the side sent it, decrypted. The
@@ -54,8 +54,8 @@ type Tap interface {
 	Close()
 }
 
-// Selective is a Tap that cannot take every format. Of an offer only those go on that it
-// takes, and what is no voice; where it takes none, the offer goes on as it is.
+// Selective is a Tap that cannot take every format. Of an offer only those are passed on that it
+// takes, and what is not voice; if it takes none, the offer is passed on unchanged.
 type Selective interface {
 	Tap
 	Takes(format Format) bool

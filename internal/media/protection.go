@@ -64,7 +64,7 @@ func ProtectionOf(body []byte) Protection {
 	return found
 }
 
-// SealedByKeys says whether every stream of a body is encrypted by keys in it (RFC 4568),
+// SealedByKeys reports whether every stream of a body is encrypted by keys in it (RFC 4568),
 // which a relay can take off.
 func SealedByKeys(body []byte) bool {
 	return ProtectionOf(body) == Sealed && !bytes.Contains(bytes.ToUpper(body), []byte("/TLS/"))
@@ -107,7 +107,7 @@ func (s *section) encrypted(session *section) bool {
 	return false
 }
 
-// isKey says whether an a=crypto line encrypts: one may also agree on no encryption
+// isKey reports whether an a=crypto line encrypts: one may also agree on no encryption
 // (RFC 4568 section 6.3).
 func isKey(line string) bool {
 	fields := strings.Fields(strings.TrimPrefix(line, "a=crypto:"))

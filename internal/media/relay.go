@@ -18,7 +18,7 @@ type Relay interface {
 	Open(o Opening) Session
 }
 
-// Opening is what a Relay is told of a call.
+// Opening describes a call to a Relay.
 type Opening struct {
 	Call Call
 	// Tap is given the audio; nil when the call is not recorded. The Session closes it.
@@ -42,9 +42,9 @@ type Session interface {
 	// Answer takes what the other side answers and gives done what to answer to the
 	// side that made the offer. From then on media pass.
 	Answer(d Description, done func(sdp []byte, err error))
-	// Refused says that the last offer was refused: what passed before it goes on.
+	// Refused means that the last offer was refused: the media that flowed before it continue.
 	Refused(done func())
-	// Answered says that the call was answered: silence is measured from here on. It
+	// Answered means that the call was answered: silence is measured from here on. It
 	// comes after the Answer, or before it where the side that answers the call has
 	// made the offer.
 	Answered(at time.Time)
@@ -86,7 +86,7 @@ const (
 	Encrypted
 )
 
-// OffersSRTP says whether a description offers audio by SRTP.
+// OffersSRTP reports whether a description offers audio by SRTP.
 func OffersSRTP(sdp []byte) bool {
 	for line := range bytes.Lines(sdp) {
 		if bytes.HasPrefix(line, []byte("m=audio ")) && bytes.Contains(line, []byte("/SAVP")) {
@@ -109,7 +109,7 @@ var (
 	ErrClear = fmt.Errorf("%w: it asks for media without encryption", ErrDescription)
 	// ErrExhausted is wrapped when there are no ports left, or no relay that answers.
 	ErrExhausted = errors.New("no media relay is free")
-	// ErrClosed says that the Session was closed.
+	// ErrClosed means that the Session was closed.
 	ErrClosed = errors.New("the media session is closed")
 )
 

@@ -24,7 +24,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrCorrupt says that bytes are not what was written.
+// ErrCorrupt means that the bytes cannot be decoded.
 var ErrCorrupt = errors.New("stored value is corrupt")
 
 // maxZeros is how many zero bytes at the end of a section are left out at most.
@@ -44,16 +44,16 @@ func Writer(dst []byte) Coder { return Coder{bytes: dst} }
 // Reader reads bytes.
 func Reader(src []byte) Coder { return Coder{bytes: src, reading: true} }
 
-// Reading says whether fields are read.
+// Reading reports whether fields are read.
 func (c *Coder) Reading() bool { return c.reading }
 
-// Fail notes that what was read makes no sense.
+// Fail notes that a value makes no sense.
 func (c *Coder) Fail() { c.failed = true }
 
-// Written is what was written so far.
+// Written returns the bytes written so far.
 func (c *Coder) Written() []byte { return c.bytes }
 
-// Whole says whether all was read, and no more than that.
+// Whole reports whether exactly all bytes were read.
 func (c *Coder) Whole() bool { return !c.failed && len(c.bytes) == 0 }
 
 // coders are those of Append and Read. The functions are called by pointer, so the

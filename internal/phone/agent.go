@@ -67,7 +67,7 @@ func (a *agent) run(ctx, stop context.Context) {
 	a.linger(ctx)
 }
 
-// linger lets the transactions go on answering. A 2xx that comes after the phone has
+// linger lets the transactions answer a little longer. A 2xx that comes after the phone has
 // given up is acknowledged and hung up.
 func (a *agent) linger(ctx context.Context) {
 	over := time.After(timeoutPerT1 * a.o.T1)
@@ -85,7 +85,7 @@ func (a *agent) linger(ctx context.Context) {
 	}
 }
 
-// place sends the INVITE, again with credentials where they are wanted, and returns the
+// place sends the INVITE, again with credentials if it is challenged, and returns the
 // final answer, nil if there was none.
 func (a *agent) place(ctx, stop context.Context) *sip.Response {
 	if a.o.CancelAfter > 0 {
@@ -205,7 +205,7 @@ func cancelOf(invite *sip.Request) *sip.Request {
 }
 
 // acknowledge takes a 2xx, each whenever it comes (RFC 3261 section 13.2.2.4). The
-// first begins the dialog; another, and one that comes too late, is hung up.
+// first begins the dialog; another one, or one that comes too late, is hung up.
 func (a *agent) acknowledge(res *sip.Response) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -255,7 +255,7 @@ func (a *agent) talk(ctx, stop context.Context, res *sip.Response) {
 	}
 }
 
-// hungUp notes who hung up an answered call, and says whether that side was the first.
+// hungUp notes who hung up an answered call, and reports whether that side was the first.
 func (a *agent) hungUp(by Side, reason string) (first bool) {
 	a.update(func(o *Outcome) {
 		if first = o.HungUpBy == SideNone; first {
@@ -265,7 +265,7 @@ func (a *agent) hungUp(by Side, reason string) (first bool) {
 	return first
 }
 
-// bye hangs up, again with credentials where they are wanted.
+// bye hangs up, again with credentials if it is challenged.
 func (a *agent) bye(ctx context.Context) {
 	patience := time.NewTimer(a.patience(ctx))
 	defer patience.Stop()

@@ -119,7 +119,7 @@ func (a *audio) start(description []byte) {
 }
 
 // play sends a packet every 20 ms. When the process was kept from it, it sends what
-// is due at once, as a real phone's clock goes on too.
+// is due at once, as with a real phone, whose clock does not wait.
 func (a *audio) play() {
 	packet := make([]byte, rtpHeader+packetSamples)
 	_, _ = rand.Read(packet[2:rtpHeader]) // random sequence, timestamp and SSRC (RFC 3550 section 5.1); never fails
@@ -187,7 +187,7 @@ func (a *audio) description(ip netip.Addr, version int) string {
 		version, family, ip, family, ip, port, kind, kind, codec, direction)
 }
 
-// audioAddress finds where a description wants the audio of its first stream.
+// audioAddress finds the address of the audio of a description's first stream.
 func audioAddress(description []byte) (netip.AddrPort, bool) {
 	var address string
 	var port uint64

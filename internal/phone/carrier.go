@@ -37,7 +37,7 @@ var (
 	Dead        = Behaviour{Silent: true, NoRing: true}
 )
 
-// CarrierOptions says how a carrier behaves.
+// CarrierOptions describes how a carrier behaves.
 type CarrierOptions struct {
 	Addr    string               // "address:port" to listen on; "" for a free port of 127.0.0.1
 	Default Behaviour            // of numbers that Numbers does not name
@@ -155,7 +155,7 @@ func (c *Carrier) Await(ctx context.Context, condition func([]CarrierCall) bool)
 	}
 }
 
-// update changes what is known of a call.
+// update changes the record of a call.
 func (c *Carrier) update(index int, change func(*CarrierCall)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

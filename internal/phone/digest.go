@@ -51,7 +51,7 @@ func (g *gatekeeper) header() sip.Header {
 	return sip.NewHeader("Proxy-Authenticate", g.challenge.String())
 }
 
-// lets says whether the request carries the right credentials.
+// lets reports whether the request carries the right credentials.
 func (g *gatekeeper) lets(req *sip.Request) bool {
 	value := headerValue(req, "Proxy-Authorization")
 	given, err := digest.ParseCredentials(value)

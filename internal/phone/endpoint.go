@@ -29,7 +29,7 @@ type endpoint struct {
 	local netip.AddrPort
 	t1    time.Duration
 	log   *slog.Logger
-	// serve takes a request other than ACK in its transaction. wire is told every message
+	// serve takes a request other than ACK in its transaction. wire is called with every message
 	// before it is sent, or handled. Neither may block.
 	serve func(req *sip.Request, tx *sip.ServerTx)
 	wire  func(m sip.Message, sent bool)
@@ -88,7 +88,7 @@ func (e *endpoint) start(serve func(*sip.Request, *sip.ServerTx), wire func(sip.
 	e.run(e.read)
 }
 
-// run starts a goroutine that close waits for. It says whether there is time for it.
+// run starts a goroutine that close waits for. It reports whether there is time for it.
 func (e *endpoint) run(f func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -310,7 +310,7 @@ func ackKey(m sip.Message) string {
 	return fmt.Sprint(m.CallID().Value(), " ", tagOf(m.From().Params), " ", m.CSeq().SeqNo)
 }
 
-// complete says whether a message has what RFC 3261 section 8.1.1 demands: the parser
+// complete reports whether a message has what RFC 3261 section 8.1.1 demands: the parser
 // lets more through.
 func complete(m sip.Message) bool {
 	if m == nil || m.Via() == nil || m.From() == nil || m.To() == nil || m.CallID() == nil || m.CSeq() == nil {
@@ -322,7 +322,7 @@ func complete(m sip.Message) bool {
 	return branchOf(m) != "" && m.CallID().Value() != ""
 }
 
-// isToken says whether a text is a token of RFC 3261 section 25.1.
+// isToken reports whether a text is a token of RFC 3261 section 25.1.
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-.!%*_+`'~", r)

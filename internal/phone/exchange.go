@@ -148,7 +148,7 @@ func (l *leg) run() {
 		l.ring()
 		l.finish()
 	}
-	select { // the transactions go on answering
+	select { // the transactions still answer
 	case <-l.ctx.Done():
 	case <-time.After(timeoutPerT1 * l.carrier.o.T1):
 	}
@@ -270,10 +270,10 @@ func (l *leg) hangUp() {
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.left, timeoutPerT1*l.carrier.o.T1)
 	defer cancel()
-	_, _ = l.dialog.Do(ctx, bye) // whatever the answer is, the call is over
+	_, _ = l.dialog.Do(ctx, bye) // whatever the answer is, the call has ended
 }
 
-// finish makes what is known of the call final.
+// finish makes the outcome of the call final.
 func (l *leg) finish() {
 	l.mu.Lock()
 	l.up, l.over = false, true

@@ -51,7 +51,7 @@ func accepted(req *sip.Request, status int, phrase string, contact sip.Uri, desc
 }
 
 // refuse answers a request that neither the phone nor the carrier takes within a
-// dialog, or anywhere, and says whether it did.
+// dialog, or anywhere, and reports whether it did.
 func refuse(req *sip.Request, tx *sip.ServerTx) bool {
 	switch unknown := unsupported(req); {
 	case len(unknown) > 0:

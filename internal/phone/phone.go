@@ -29,7 +29,7 @@ const (
 )
 
 // teardownLimit is how long a phone whose context has ended still waits for the
-// answer to its CANCEL or BYE. A caller that ends the context wants to return soon.
+// answer to its CANCEL or BYE. A caller that ends the context should return soon.
 const teardownLimit = 2 * time.Second
 
 // Limits of what a caller of Dial may pass.
@@ -56,7 +56,7 @@ type Options struct {
 	User, Password string
 	Headers        []Header
 	// LocalAddr is "address:port" for SIP; the audio uses another port of the same
-	// address. "" means a free port of the address that leads to the server.
+	// address. "" means a free port of the address from which the server is reached.
 	LocalAddr string
 	// HangUpAfter is how long after the answer the phone hangs up; 0 means it
 	// leaves that to the other side, or to HangUp.
@@ -64,7 +64,7 @@ type Options struct {
 	// CancelAfter is how long after the INVITE the phone gives up waiting for an
 	// answer; 0 means it waits.
 	CancelAfter time.Duration
-	// Progress, when set, is told every message as it is sent or received, one at a
+	// Progress, if set, is called with every message as it is sent or received, one at a
 	// time. It must not block.
 	Progress func(Entry)
 	// NoAudio offers audio without opening a port for it.
@@ -73,14 +73,14 @@ type Options struct {
 	// is silence.
 	Codec Codec
 	Sound []byte
-	// Hear, when set, is told every RTP packet that arrives, until it returns. It is
+	// Hear, if set, is called with every RTP packet that arrives, until it returns. It is
 	// called by one goroutine at a time.
 	Hear func(packet []byte)
-	// T1 replaces DefaultT1 where it is not 0: in how long the phone waits for an answer,
+	// T1 replaces DefaultT1 if it is not 0: in how long the phone waits for an answer,
 	// and in how often it repeats one. Requests keep to DefaultT1, which sipgo has for
 	// the whole process.
 	T1 time.Duration
-	// Listen replaces the network's sockets where it is not nil.
+	// Listen replaces the network's sockets if it is not nil.
 	Listen ListenFunc
 }
 
@@ -89,7 +89,7 @@ type Side string
 
 // The sides, as a phone sees them.
 const (
-	SideNone   Side = ""         // the call was not answered, or goes on
+	SideNone   Side = ""         // the call was not answered, or has not ended
 	SideCaller Side = "caller"   // the side that placed the call
 	SideCallee Side = "far side" // the side that was called, or what stands between
 )
@@ -214,23 +214,23 @@ func Place(ctx context.Context, o Options) (Outcome, error) {
 	return c.Wait(), nil
 }
 
-// Answered is closed when the call is answered, or is over.
+// Answered is closed when the call is answered, or has ended.
 func (c *Call) Answered() <-chan struct{} { return c.answered }
 
-// Done is closed when the call is over and its outcome is final.
+// Done is closed when the call has ended and its outcome is final.
 func (c *Call) Done() <-chan struct{} { return c.done }
 
 // HangUp ends the call with BYE, or with CANCEL when it is not answered yet.
 func (c *Call) HangUp() { c.hangUp() }
 
-// Wait returns the outcome once the call is over. The phone goes on answering
+// Wait returns the outcome once the call has ended. The phone continues to answer
 // retransmissions until Close, until its context ends, or for 64*T1.
 func (c *Call) Wait() Outcome {
 	<-c.done
 	return c.Outcome()
 }
 
-// Outcome is what is known of the call now.
+// Outcome returns the state of the call now.
 func (c *Call) Outcome() Outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -324,7 +324,7 @@ func localAddress(wished string, server netip.AddrPort) (string, error) {
 	}
 	probe, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server)) // sends nothing
 	if err != nil {
-		return "", fmt.Errorf("find the address that leads to %s: %w", server, err)
+		return "", fmt.Errorf("find the local address for %s: %w", server, err)
 	}
 	defer func() { _ = probe.Close() }()
 	ip := probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()

@@ -114,7 +114,7 @@ func (s *Snapshot) ForEmergency(c *Connection) e164.Number {
 	return 0
 }
 
-// anyCallerID are those of a connection that says nothing of caller ids. Most do, and a decision
+// anyCallerID are those of a connection without caller ids. Most have none, and a decision
 // that reads theirs finds it in the cache.
 var anyCallerID = &CallerIDs{}
 

@@ -7,7 +7,7 @@ import (
 	"github.com/tollgate/tollgate/internal/routing"
 )
 
-// carriers are what gateways say of where their messages come from. The zero value is
+// carriers are the addresses from which gateways send messages. The zero value is
 // empty.
 type carriers struct {
 	networks shards[netip.Prefix, int32] // how many gateways name each

@@ -46,7 +46,7 @@ const (
 	KindVerified   Kind = "verified_number"
 	KindNumberList Kind = "number_list"
 	KindSpendLimit Kind = "spend_limit"
-	KindAnything   Kind = "anything" // a change that cannot be read again by itself
+	KindAnything   Kind = "anything" // a change that cannot be read again alone
 )
 
 // With returns the snapshot that results from applying the changes in order. On an error

@@ -95,7 +95,7 @@ type Connection struct {
 	EmergencyNumbers     []string
 	// AllowedSources are the networks from which its credentials are accepted; nil for all.
 	AllowedSources []netip.Prefix
-	// CallerIDs is never nil. Connections that say nothing of caller ids share one.
+	// CallerIDs is never nil. Connections without caller ids share one.
 	CallerIDs       *CallerIDs
 	ANIOverrideType string
 	MaxAttestation  record.Attestation
@@ -116,7 +116,7 @@ type Connection struct {
 	CallerIDHeaders  string
 	CallerPrivacy    string
 	PassDiversions   bool
-	PassHeaders      []string // names of header fields that go on
+	PassHeaders      []string // names of header fields that are passed on
 	AnchorMedia      bool
 	EncryptedMedia   bool // the caller's side speaks SRTP only
 	// EncodeContact hides our address in Contact from translators on the way, and

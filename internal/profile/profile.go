@@ -17,7 +17,7 @@ import (
 
 // Spend limit actions: what happens to calls in progress when the day's limit is reached.
 const (
-	BlockNewCalls = "block_new_calls" // new calls are refused, running ones go on and are counted (Telnyx's words)
+	BlockNewCalls = "block_new_calls" // new calls are refused, running ones continue and are counted (Telnyx's words)
 	EndCalls      = "end_calls"       // running calls end at their grant's end: booked charges never pass the limit
 )
 
@@ -27,7 +27,7 @@ const (
 	HoldUntilReleased = "hold_until_released" // no call is admitted until the limit is released
 )
 
-// What happens to calls that show a number of a block in which there are none.
+// What happens to calls from +1 numbers of unallocated blocks.
 const (
 	AllowUnallocated  = "allow"
 	RefuseUnallocated = "refuse"
@@ -51,7 +51,7 @@ type Profile struct {
 	TrafficType string `json:"traffic_type" mark:"kept" enum:"conversational" doc:"The type of traffic allowed in this profile."`
 	// the only value is `global`
 	ServicePlan string `json:"service_plan" mark:"kept" enum:"global" doc:"The coverage of the termination regions."`
-	// calls that ring or are up; no more than the account's own limit; null is none
+	// calls that ring or are up; at most the account's own limit; null means no limit
 	ConcurrentCallLimit *int32 `json:"concurrent_call_limit" mark:"enforced" minimum:"0" doc:"How many calls may be up or ringing at once; null means no limit. No more than the account's own limit."`
 	// refused with D15 when false
 	Enabled bool     `json:"enabled" mark:"enforced" doc:"Whether the profile can be used. A disabled profile refuses every new call of its connections."`
@@ -61,7 +61,7 @@ type Profile struct {
 	// by the full numbering plan, never by "+1"; refused with D13. Ours: ranges without a country, such as `+881`
 	WhitelistedDestinations []string `json:"whitelisted_destinations" mark:"enforced" maxItems:"300" doc:"The countries that may be called, ISO 3166-1 alpha-2; ranges that belong to no country are named by code, such as +881."`
 	// a number, USD a minute, exact; refused with D24 only when the rate is higher
-	MaxDestinationRate *money.Rate `json:"max_destination_rate" mark:"enforced" doc:"The highest price per minute, in USD, of a call that is let through; null means no maximum."`
+	MaxDestinationRate *money.Rate `json:"max_destination_rate" mark:"enforced" doc:"The highest price per minute, in USD, of a call that is admitted; null means no maximum."`
 	// a text, USD a UTC day, exact; counts per profile
 	DailySpendLimit *money.Amount `json:"daily_spend_limit" mark:"enforced" doc:"The most that calls may cost in a UTC day, in USD, as a decimal string."`
 	// true without a limit is a 422, since it would limit nothing
@@ -70,7 +70,7 @@ type Profile struct {
 	CallRecording CallRecording `json:"call_recording" mark:"enforced"`
 	// is in every record of the profile's calls; `""` is read as null
 	BillingGroupID *uuid.UUID `json:"billing_group_id" mark:"enforced" doc:"The billing group of the profile's calls; null for none."`
-	// null is none
+	// null means no window
 	CallingWindow *CallingWindow `json:"calling_window" mark:"enforced" doc:"The time of day in which calls may start, and how often one number may be called in it; null means no window."`
 
 	// `block_new_calls` (as Telnyx words it) or `end_calls` (running calls end at their grant's end, so booked
@@ -81,12 +81,12 @@ type Profile struct {
 	AfterLimit string `json:"after_limit" enum:"resume_at_reset,hold_until_released" doc:"Tollgate's own: whether a limit that was reached is forgotten at 00:00 UTC, or refuses calls until POST /tollgate/v1/outbound_voice_profiles/{id}/release."`
 	// number types that are refused inside whitelisted countries; default `premium_rate`
 	BlockedNumberTypes []string `json:"blocked_number_types" maxItems:"20" doc:"Tollgate's own: number types that are refused inside whitelisted countries. Default: premium_rate."`
-	// the call lasts no longer after its answer: the server hangs up half a second before; another switch is told
-	// by `grant_secs` and `max_call_secs`
+	// counted from the answer: the server hangs up half a second before the limit; another switch gets it
+	// in `grant_secs` and `max_call_secs`
 	MaxCallSecs *int32 `json:"max_call_secs" minimum:"1" maximum:"604800" doc:"Tollgate's own: how long a call may last; null means no limit of its own."`
 	// USD, a text, exact; a rate with a higher connect fee is refused with TG10. `max_destination_rate` is of the
 	// minute alone, as at Telnyx
-	MaxConnectFee *money.Amount `json:"max_connect_fee" doc:"Tollgate's own: the highest connect fee, in USD, of a call that is let through; null means no maximum."`
+	MaxConnectFee *money.Amount `json:"max_connect_fee" doc:"Tollgate's own: the highest connect fee, in USD, of a call that is admitted; null means no maximum."`
 	// USD, a text, exact; what one call may cost. Refused with TG11 when already the first increment costs more; a
 	// running call gets no grant beyond it and ends at its grant's end. A change holds for running calls too
 	MaxCallCost *money.Amount `json:"max_call_cost" doc:"Tollgate's own: what one call may cost at most, in USD. A call of which the first increment costs more is refused; another one ends before it costs more. null means no maximum."`
@@ -118,10 +118,10 @@ type CallingWindow struct {
 	// `HH:MM`, `HH:MM:SS` and `HH:MM:SS.ssZ` are read, `HH:MM:SS` is written; may be later than the end, the
 	// window then crosses midnight
 	StartTime *TimeOfDay `json:"start_time" mark:"enforced" doc:"Calls may start from this time of day: HH:MM, HH:MM:SS or HH:MM:SS.ssZ."`
-	// calls that are up go on; equal to the start is a 422
+	// calls that are up continue; equal to the start is a 422
 	EndTime *TimeOfDay `json:"end_time" mark:"enforced" doc:"Calls may no longer start from this time of day."`
 	// per profile and called number, within one instance of the window; refused with TG2
-	CallsPerCLD *int32 `json:"calls_per_cld" mark:"enforced" minimum:"0" doc:"How many calls to one called number are let through within the window; null means no limit."`
+	CallsPerCLD *int32 `json:"calls_per_cld" mark:"enforced" minimum:"0" doc:"How many calls to one called number are admitted within the window; null means no limit."`
 	// an IANA time zone; null is UTC
 	TimeZone *string `json:"time_zone" doc:"Tollgate's own: an IANA time zone such as America/New_York; null means UTC."`
 }

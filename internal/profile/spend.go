@@ -8,7 +8,7 @@ import (
 // SpendLimit is a daily limit of what the calls of a billing group or an account
 // may cost together. A profile has the same fields of its own.
 type SpendLimit struct {
-	// the most that the calls of all its profiles may cost together in a UTC day; null is none. Refused with TG7
+	// the most that the calls of all its profiles may cost together in a UTC day; null means no limit. Refused with TG7
 	DailySpendLimit *money.Amount `json:"daily_spend_limit" doc:"Tollgate's own: the most that the calls of all its profiles may cost together in a UTC day, in USD, as a decimal string."`
 	// whether it is enforced
 	DailySpendLimitEnabled bool `json:"daily_spend_limit_enabled" doc:"Tollgate's own: whether daily_spend_limit is enforced."`

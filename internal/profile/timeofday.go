@@ -55,7 +55,7 @@ func twoDigits(s string, below int) (int, bool) {
 	return n, n < below
 }
 
-// String writes HH:MM:SS, with a fraction only where it is not zero.
+// String writes HH:MM:SS, with a fraction only if it is not zero.
 func (t TimeOfDay) String() string {
 	return time.Time{}.Add(time.Duration(t)).Format("15:04:05.999999")
 }

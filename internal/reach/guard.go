@@ -10,7 +10,7 @@ import (
 type Rules struct {
 	// Private allows private networks, and Loopback this machine.
 	Private, Loopback bool
-	// Documentation allows addresses of examples, which lead nowhere.
+	// Documentation allows the addresses of examples, which no host has.
 	Documentation bool
 	// HighPorts refuses the ports below 1024 of this machine, behind which other
 	// protocols are served.
@@ -42,7 +42,7 @@ func New(rules Rules) *Guard {
 	return g
 }
 
-// Know tells the guard of the machine. It takes the place of what was told before.
+// Know tells the guard of the machine. It replaces what was known before.
 func (g *Guard) Know(h Host) {
 	known := Host{}
 	for _, a := range h.Addresses {
@@ -73,7 +73,7 @@ func (g *Guard) Judge(a netip.Addr) (Class, string) {
 	return class, what
 }
 
-// Own says whether a socket is one of the server's.
+// Own reports whether a socket is one of the server's.
 func (g *Guard) Own(at netip.AddrPort) bool {
 	at = plain(at)
 	host := g.host.Load()
@@ -97,7 +97,7 @@ func (g *Guard) Own(at netip.AddrPort) bool {
 // Refusal is why a target is refused.
 type Refusal struct {
 	What string // completes "it is ..."
-	// Allowable says that a setting of the operator's allows it.
+	// Allowable means that a setting of the operator's allows it.
 	Allowable bool
 }
 
@@ -106,7 +106,7 @@ const (
 	lowPort     = "a port below 1024 of this machine"
 )
 
-// Refuses says why a target that a customer named is refused; ok is true for one
+// Refuses explains why a target that a customer named is refused; ok is true for one
 // that may be sent to. A port of 0 stands for one that is not known yet.
 func (g *Guard) Refuses(at netip.AddrPort) (why Refusal, ok bool) {
 	class, what := g.Judge(at.Addr())
@@ -134,7 +134,7 @@ func (g *Guard) RefusesName(name string) (why Refusal, ok bool) {
 	return Refusal{}, true
 }
 
-// Follows says whether a peer may name a target of its own, as in its Contact or its
+// Follows reports whether a peer may name a target of its own, as in its Contact or its
 // session description. by is the address that the peer itself speaks from: it may
 // always name that one. Otherwise a peer names nothing that is closer to the server
 // than it is itself: a peer on the internet names no private network, and only a peer on

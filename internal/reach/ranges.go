@@ -1,6 +1,6 @@
 // Package reach says which addresses the server may be made to send to. Gateways,
 // webhooks, Contacts and session descriptions are written by others. Without a rule,
-// each of them leads to what stands behind the server's own walls.
+// each of them reaches the server's own network.
 //
 // ranges.go is the table of addresses, guard.go the rule.
 package reach
@@ -16,7 +16,7 @@ type Class uint8
 // The classes.
 const (
 	Public Class = iota
-	// Documentation addresses lead nowhere. Examples use them.
+	// Documentation addresses are used in examples. No host has them.
 	Documentation
 	// Private networks may be the operator's own.
 	Private
@@ -93,7 +93,7 @@ func table(rows ...row) []Range {
 	return list
 }
 
-// special says of a first octet of IPv4 whether a range has it, so that most
+// special reports whether a range has a first octet of IPv4, so that most
 // addresses cost no look at the table.
 var special = func() (octets [256]bool) {
 	for _, r := range ranges {
@@ -115,7 +115,7 @@ var special = func() (octets [256]bool) {
 // global6 is the part of IPv6 that is assigned to hosts of the internet.
 var global6 = netip.MustParsePrefix("2000::/3")
 
-// Judge says what kind of address one is, and what it is in words where it is not
+// Judge describes what kind of address one is, and what it is in words where it is not
 // public. An IPv4-mapped address is judged as the IPv4 address to which the kernel
 // would send.
 func Judge(a netip.Addr) (Class, string) {
@@ -146,8 +146,8 @@ var metadataNames = []string{
 	"metadata.platformequinix.com", "metadata.packet.net", "instance-data", "instance-data.ec2.internal",
 }
 
-// JudgeName says what a name is known to lead to, without asking for it: Public is
-// said of every name that has to be resolved first.
+// JudgeName returns what a name resolves to as far as that is fixed. It returns Public
+// for every name that has to be looked up.
 func JudgeName(name string) (Class, string) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	switch {
@@ -164,7 +164,7 @@ func JudgeName(name string) (Class, string) {
 	return Public, ""
 }
 
-// IsNumber says whether a name ends in a number. C libraries and browsers read
+// IsNumber reports whether a name ends in a number. C libraries and browsers read
 // 2130706433, 0x7f.1 and 0177.0.0.1 as IPv4 addresses.
 func IsNumber(name string) bool {
 	name = strings.TrimSuffix(name, ".")

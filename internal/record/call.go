@@ -18,14 +18,14 @@ type Outcome uint8
 
 // The outcomes. Their order is stored; append only.
 const (
-	OutcomeRefused   Outcome = iota + 1 // Tollgate did not let it through
+	OutcomeRefused   Outcome = iota + 1 // Tollgate did not admit it
 	OutcomeFailed                       // no gateway completed it, or the callee refused
 	OutcomeCancelled                    // the caller gave up before the answer
 	OutcomeAnswered                     // it was answered and has ended
 	OutcomeLost                         // its owner died or fell silent; the end is not known exactly
 )
 
-// String is the word of the API.
+// String returns the value that the API uses.
 func (o Outcome) String() string {
 	switch o {
 	case OutcomeRefused:
@@ -53,7 +53,7 @@ const (
 	SideTollgate
 )
 
-// String is the word of the API (hangup_source).
+// String returns the value of hangup_source in the API.
 func (s Side) String() string {
 	return [...]string{"unknown", "caller", "callee", "tollgate"}[s]
 }
@@ -127,7 +127,7 @@ func (d Day) At(q Quarter) int64 { return d.StartMicros() + int64(q)*MicrosPerQu
 func (s *Slice) AtMicros() int64 { return s.Day.At(s.Quarter) }
 
 // Call is a call detail record. Times are Unix microseconds, 0 when the call
-// never got there.
+// did not reach that point.
 type Call struct {
 	ID           uuid.UUID // of the attempt; also the id of its decision
 	AccountID    id.ID     // 0 when the caller was not recognised
@@ -142,7 +142,7 @@ type Call struct {
 	Country        e164.Country
 	Range          string
 	NumberType     e164.NumberType
-	// HasSource says that SourceCountry and SourceType, where Caller belongs, are
+	// HasSource means that SourceCountry and SourceType, where Caller belongs, are
 	// known. They are not of callers that are no valid number, and of old records.
 	HasSource     bool
 	SourceCountry e164.Country
@@ -153,7 +153,7 @@ type Call struct {
 	StartedMicros, RingingMicros, AnsweredMicros, EndedMicros int64
 
 	Outcome      Outcome
-	Reason       string // the word of what refused it or, of an answered call, of the limit that ended it
+	Reason       string // why it was refused or, for an answered call, which limit ended it
 	SIPStatus    int32  // final status sent to the caller
 	SIPPhrase    string
 	HangupCause  string // normal_clearing, call_rejected, time_limit and so on

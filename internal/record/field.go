@@ -8,7 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 )
 
-// Field is a field of call records, said once: its column, what detail records show, and
+// Field describes a field of call records: its column, what detail records show, and
 // how a list can be filtered and sorted by it. The store's statements, the answers of the
 // API, its document, its filters and the list of options are made from the table of them.
 type Field struct {
@@ -18,9 +18,9 @@ type Field struct {
 	Ours bool   // Telnyx does not have it
 	Enum []string
 
-	// Column is where it is stored; its Name is "" for what is computed, or lies in the body.
+	// Column is where it is stored; its Name is "" for a computed field or one in the body.
 	Column column.Column[Call]
-	Shown  Shown // what detail records show; as the column has it where it is not given
+	Shown  Shown // what detail records show; the value of the column if nil
 
 	Filter   Filter
 	Also     []string // other names of the filter

@@ -148,9 +148,9 @@ var Fields = []Field{
 		Shown: oneIf(func(c *Call) bool { return c.Outcome == OutcomeAnswered }),
 	},
 	{
-		Name: "hangup_cause", Note: "a word of Q.850 as FreeSWITCH writes it, see below",
-		Doc: "Why it ended, in the words of Q.850 as FreeSWITCH writes them: NORMAL_CLEARING, USER_BUSY, " +
-			"ALLOTTED_TIMEOUT and so on. A word of a switch's own is kept, in capitals.",
+		Name: "hangup_cause", Note: "a name of Q.850 as FreeSWITCH writes it, see below",
+		Doc: "Why it ended, named as in Q.850 and FreeSWITCH: NORMAL_CLEARING, USER_BUSY, " +
+			"ALLOTTED_TIMEOUT and so on. Other names that a switch gives are kept, in capitals.",
 		Shown: shown((*Call).HangupWord),
 	},
 	{
@@ -215,7 +215,7 @@ var Fields = []Field{
 	named(Field{
 		Name: "attestation", Ours: true, Enum: []string{"A", "B", "C"}, Filter: Exact,
 		Note: "STIR/SHAKEN; null when the call shows no number",
-		Doc: "How much is known of the caller, and so what the call is signed with where its gateway wants that: A, the " +
+		Doc: "How well the caller is known, and so what the call is signed with if its gateway signs: A, the " +
 			"customer may use the number; B, only the customer is known; C, only where the call came in. null when the " +
 			"call shows no number.",
 	}, "attestation", func(c *Call) string { return c.Attestation.String() },

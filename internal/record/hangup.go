@@ -35,7 +35,7 @@ var q850 = map[string]int{
 	"UNSUPPORTED_CERTIFICATE": 622, "INVALID_IDENTITY": 623, "STALE_DATE": 624, "REJECT_ALL": 625,
 }
 
-// q850Words are the words of the numbers that Q.850 itself has.
+// q850Words are the names of the causes that Q.850 itself has.
 var q850Words = func() map[int]string {
 	words := map[int]string{}
 	for word, number := range q850 {
@@ -176,7 +176,7 @@ func (c *Call) HangupWord() string {
 	return strings.ToUpper(cause)
 }
 
-// wordOfOutcome is the word of a call without a cause.
+// wordOfOutcome is the cause of a call that has none.
 func (c *Call) wordOfOutcome() string {
 	switch c.Outcome {
 	case OutcomeAnswered:
@@ -215,5 +215,5 @@ func (c *Call) HangupDetails() string {
 	return "send_bye"
 }
 
-// IsHangupWord says whether a word is one of Q.850's or FreeSWITCH's.
+// IsHangupWord reports whether a word is one of Q.850's or FreeSWITCH's.
 func IsHangupWord(word string) bool { return q850[word] != 0 }

@@ -26,7 +26,7 @@ type Recording struct {
 
 	StartedMicros, EndedMicros int64 // the answer, and the end of the audio
 	DurationMillis             int64
-	// Interrupted says that the process died while it recorded: the call went on,
+	// Interrupted means that the process died while it recorded: the call went on,
 	// or its last seconds are missing.
 	Interrupted bool
 
@@ -46,7 +46,7 @@ const (
 	PlaceS3   = "s3"
 )
 
-// ChannelWord is the word of the API for Channels.
+// ChannelWord returns the value of Channels in the API.
 func (r *Recording) ChannelWord() string {
 	if r.Channels == 2 {
 		return "dual"

@@ -18,7 +18,7 @@ import (
 const maxAnnouncement = time.Minute
 
 // Announcement is what both sides of a call hear before it is recorded, in each of
-// the formats in which it can be said, in payloads of 20 ms.
+// the formats in which it can be played, in payloads of 20 ms.
 type Announcement struct {
 	pcmu, pcma [][]byte
 }

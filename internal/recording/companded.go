@@ -12,5 +12,5 @@ func (d companded) decode(dst []int16, payload []byte) ([]int16, error) {
 	return dst, nil
 }
 
-// The laws, in the words of this package.
+// The two laws of ITU-T G.711.
 var ulawTable, alawTable = g711.ULaw, g711.ALaw

@@ -146,7 +146,7 @@ func (d *downsampler) decode(dst []int16, payload []byte) ([]int16, error) {
 	return dst, nil
 }
 
-// silent says whether a payload of this name makes no sound in a recording:
+// silent reports whether a payload of this name makes no sound in a recording:
 // telephone events (RFC 4733) and comfort noise (RFC 3389).
 func silent(name string) bool {
 	return strings.EqualFold(name, "telephone-event") || strings.EqualFold(name, "CN")

@@ -18,7 +18,7 @@ type storage interface {
 	// open gives a file to read and its size. The error wraps fs.ErrNotExist when
 	// there is no such file.
 	open(ctx context.Context, name string) (io.ReadSeekCloser, int64, error)
-	// remove removes a file; one that is not there is no error.
+	// remove removes a file; a missing file is not an error.
 	remove(ctx context.Context, name string) error
 }
 

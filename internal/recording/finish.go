@@ -17,7 +17,7 @@ import (
 // lockName is the file in a live folder by which its process holds it.
 const lockName = "lock"
 
-// unnamedFile makes a file on the disk whose name is taken away at once.
+// unnamedFile makes a file on the disk whose name is removed at once.
 func unnamedFile() (*os.File, error) {
 	file, err := os.CreateTemp("", "tollgate-*")
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *Recorder) enqueue(j job) {
 }
 
 // keepAll keeps what is queued, until Stop was called and nothing is left, or its
-// time is over. What is left then is found at the next start.
+// time has passed. Unfinished recordings are found at the next start.
 func (r *Recorder) keepAll(ctx context.Context) {
 	for {
 		r.mu.Lock()
@@ -144,7 +144,7 @@ func (r *Recorder) keep(ctx context.Context, j job) error {
 	return err
 }
 
-// makeFile writes the finished file and completes what is known of it. When an MP3
+// makeFile writes the finished file and completes its description. When an MP3
 // cannot be made it is a WAV.
 func (r *Recorder) makeFile(ctx context.Context, j job, kept *record.Recording, audio io.Reader, bytes int64) error {
 	shape := j.meta.Shape
@@ -152,7 +152,7 @@ func (r *Recorder) makeFile(ctx context.Context, j job, kept *record.Recording, 
 	if j.meta.Wanted == record.FormatMP3 {
 		encoded, err := encodeMP3(ctx, r.config.Encoder, shape, audio, r.config.Keys != nil)
 		if err == nil {
-			defer func() { _ = encoded.Close() }() // it was read to its end, or what failed is told
+			defer func() { _ = encoded.Close() }() // it was read to its end, or the failure is returned
 			kept.Format = record.FormatMP3
 			return r.writeFile(kept, nil, encoded)
 		}
@@ -170,7 +170,7 @@ func (r *Recorder) makeFile(ctx context.Context, j job, kept *record.Recording, 
 	return r.writeFile(kept, wavHeader(shape, bytes), audio)
 }
 
-// writeFile writes the finished file to the disk, encrypted if that is wanted.
+// writeFile writes the finished file to the disk, encrypted if so configured.
 func (r *Recorder) writeFile(kept *record.Recording, head []byte, body io.Reader) (err error) {
 	kept.Place, kept.Volume, kept.Sealed = record.PlaceDisk, r.disk.volume, r.config.Keys != nil
 	kept.Name = fileName(kept)

@@ -29,7 +29,7 @@ const (
 	maxDrift    = 60 * time.Millisecond
 )
 
-// side is what one side of a call said, on the time line of the recording:
+// side is the audio of one side of a call, on the time line of the recording:
 // position 0 is the answer, and a position is a sample at the recording's rate.
 type side struct {
 	rate    int64
@@ -45,13 +45,13 @@ type side struct {
 	counts  Counts
 }
 
-// Counts says what happened to the packets of one side.
+// Counts describes what happened to the packets of one side.
 type Counts struct {
 	Played      int64 // decoded into the recording
 	Late        int64 // came after their time was written as silence
 	Duplicate   int64 // came twice
 	Undecodable int64 // of no known codec, or damaged
-	Dropped     int64 // not taken because the recorder was behind
+	Dropped     int64 // dropped because the recorder was behind
 }
 
 // LogValue implements slog.LogValuer.
@@ -75,7 +75,7 @@ type source struct {
 	noted   uint64
 
 	// The packets of the current window, and the least that one of them was behind
-	// the time line: what is left when jitter is taken away.
+	// the time line: what remains without jitter.
 	window    int
 	leastLate int64
 }
@@ -89,7 +89,7 @@ type queued struct {
 }
 
 // setFormats replaces what the side may send from now on. Decoders of formats that
-// have not changed go on.
+// have not changed continue.
 func (s *side) setFormats(formats []media.Format) {
 	var next [128]media.Format
 	for _, f := range formats {
@@ -142,7 +142,7 @@ func (s *side) push(arrival time.Duration, packet []byte) {
 // at is a time after the answer as a position.
 func (s *side) at(after time.Duration) int64 { return int64(after) * s.rate / int64(time.Second) }
 
-// follows says whether a position is where the last audio ended, but for rounding.
+// follows reports whether a position is where the last audio ended, but for rounding.
 func (s *side) follows(position int64) bool { return position-s.end <= 2 && s.end-position <= 2 }
 
 // sourceOf finds or begins the source of a packet.
@@ -196,7 +196,7 @@ func (s *side) place(from *source, p *rtp.Packet, arrival int64) int64 {
 	return position
 }
 
-// seen notes a sequence number, and says whether it was noted before.
+// seen notes a sequence number, and reports whether it was noted before.
 func (f *source) seen(sequence uint16) bool {
 	ahead := int(int16(sequence - f.highest))
 	switch {
@@ -268,7 +268,7 @@ func (s *side) decoderOf(q queued) (decoder, error) {
 	return d, err
 }
 
-// playFollowing plays what has waited for what was just played.
+// playFollowing plays the packets that waited for the one just played.
 func (s *side) playFollowing() {
 	played := 0
 	for ; played < len(s.queue) && (s.queue[played].position < s.end || s.follows(s.queue[played].position)); played++ {

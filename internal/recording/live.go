@@ -28,7 +28,7 @@ const (
 	liveMeta  = ".json"
 )
 
-// meta is what is known of a recording while it runs.
+// meta describes a recording while it runs.
 type meta struct {
 	record.Recording
 	Shape  shape  `json:"shape"`
@@ -44,7 +44,7 @@ type live struct {
 	bytes  int64   // of audio
 }
 
-// writeMeta writes what is known of a recording, all of it or nothing.
+// writeMeta writes the description of a recording, all of it or nothing.
 func writeMeta(folder string, m *meta) error {
 	text, err := json.Marshal(m)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // lockFolder takes a live folder for this process. The lock ends with the process,
-// however it ends, so that another one can tell that its calls are over.
+// however it ends, so that another one can tell that its calls have ended.
 func lockFolder(folder string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

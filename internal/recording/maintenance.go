@@ -46,7 +46,7 @@ func (r *Recorder) housekeep(ctx context.Context) {
 	}
 }
 
-// steps repeats a step as long as it finds as much as it may do at once.
+// steps repeats a step while it finds a full batch of work.
 func (r *Recorder) steps(ctx context.Context, what string, step func(context.Context) (int, error)) {
 	for {
 		done, err := step(ctx)
@@ -102,7 +102,7 @@ func (r *Recorder) uploadAll(ctx context.Context) {
 }
 
 // upload moves files from the disk to the bucket. One that fails stays where it is
-// and can be downloaded from there; the others go on.
+// and can be downloaded from there; the others continue.
 func (r *Recorder) upload(ctx context.Context) (moved int, problems error) {
 	due, err := r.config.Store.RecordingsAt(ctx, record.PlaceDisk, r.disk.volume, false, housekeepingBatch)
 	if err != nil {
@@ -141,10 +141,10 @@ func (r *Recorder) move(ctx context.Context, kept record.Recording) error {
 	return r.disk.remove(ctx, kept.Name)
 }
 
-// sweepAge is how old a file must be to be taken for a forgotten one.
+// sweepAge is how old a file must be to count as forgotten.
 const sweepAge = time.Hour
 
-// sweep removes files of the disk that belong to no recording that is there: a
+// sweep removes files of the disk that belong to no recording: a
 // process died between making a file and storing its recording, which is then
 // made anew, or between moving a recording and removing its file.
 func (r *Recorder) sweep(ctx context.Context) error {

@@ -19,7 +19,7 @@ const (
 	maxComplaint      = 1000 // bytes of what it says on standard error
 )
 
-// errNoEncoder says that the program that makes MP3 files is not installed.
+// errNoEncoder means that the program that makes MP3 files is not installed.
 var errNoEncoder = errors.New("the program lame is not installed")
 
 // encodeMP3 has LAME make an MP3 of raw audio. The result is a file without a
@@ -28,7 +28,7 @@ var errNoEncoder = errors.New("the program lame is not installed")
 //
 // LAME gets the file by a name and not as its output: only then does it write into
 // the first frame, last of all, how much of the file is no audio. With it players
-// give back exactly what was recorded, to the sample.
+// give back the recording exactly, to the sample.
 func encodeMP3(ctx context.Context, program string, s shape, audio io.Reader, private bool) (_ *os.File, err error) {
 	program, err = exec.LookPath(program)
 	if err != nil {

@@ -4,7 +4,7 @@ package recording
 
 import "os"
 
-// scratch makes a file without a name. There is none in memory alone here.
+// scratch makes a file without a name. This system has none that are in memory alone.
 func scratch(bool) (*os.File, error) { return unnamedFile() }
 
 // limitProcess cannot limit another process here; the time limit holds.

@@ -37,7 +37,7 @@ type S3 struct {
 	AccessKey, SecretKey string
 }
 
-// Validate says what is wrong with the settings.
+// Validate reports what is wrong with the settings.
 func (s *S3) Validate() error {
 	_, _, _, err := s.parse()
 	if err == nil && (s.AccessKey == "" || s.SecretKey == "") {

@@ -155,14 +155,14 @@ type unsealer struct {
 	size   int64 // of the plain text
 	chunks int64
 	cutOff bool  // the last chunk was never written
-	at     int64 // of the plain text, where Read goes on
+	at     int64 // of the plain text, where Read continues
 	below  int64 // chunk at which from stands
 	loaded int64 // chunk that plain holds, or -1
 	sealed []byte
 	plain  []byte
 }
 
-// unseal opens a sealed file of so many bytes. With partial it reads what there is
+// unseal opens a sealed file of a number of bytes. With partial it reads what there is
 // of a file that was never closed.
 func (k *Keys) unseal(from io.ReadSeeker, size int64, partial bool) (*unsealer, error) {
 	head := make([]byte, sealHeaderBytes)

@@ -15,7 +15,7 @@ const (
 	maxInboxPackets = 1024
 )
 
-// tap implements media.Tap. What it is told goes into an inbox; the recorder
+// tap implements media.Tap. Its input goes into an inbox; the recorder
 // takes it from there, in order, twice a second. So a packet costs its caller a copy.
 type tap struct {
 	recorder *Recorder
@@ -26,8 +26,8 @@ type tap struct {
 	answered bool
 	closed   bool
 	dropped  [2]int64
-	offered  [2][]media.Format // what each side may send, as it was told last
-	unheard  bool              // the announcement could not be said: nothing is recorded
+	offered  [2][]media.Format // what each side may send now
+	unheard  bool              // the announcement could not be played: nothing is recorded
 
 	// What follows belongs to the one worker of the recorder that drains the tap.
 	finished bool
@@ -41,7 +41,7 @@ type tap struct {
 	position int64
 }
 
-// inbox is what a tap was told, in order. Packets lie in one piece of memory.
+// inbox holds the input of a tap, in order. Packets lie in one piece of memory.
 type inbox struct {
 	events []event
 	bytes  []byte
@@ -185,7 +185,7 @@ func (t *tap) begin(at time.Time) {
 	t.file = file
 }
 
-// fail gives up the recording from here on; the call goes on, and what was
+// fail gives up the recording from here on; the call continues, and what was
 // recorded is kept.
 func (t *tap) fail(err error) {
 	t.failed = true

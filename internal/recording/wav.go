@@ -24,12 +24,12 @@ type shape struct {
 
 func (s shape) frameBytes() int { return 2 * s.Channels }
 
-// millis is how long so many bytes of audio last, rounded down.
+// millis is the duration of a number of bytes of audio, rounded down.
 func (s shape) millis(bytes int64) int64 {
 	return bytes / int64(s.frameBytes()) * 1000 / int64(s.Rate)
 }
 
-// wavHeader is the header of a file with so many bytes of audio.
+// wavHeader is the header of a file with a number of bytes of audio.
 func wavHeader(s shape, audioBytes int64) []byte {
 	out := make([]byte, 0, wavHeaderBytes)
 	little := binary.LittleEndian

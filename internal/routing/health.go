@@ -2,7 +2,7 @@ package routing
 
 import "time"
 
-// State tells whether calls go to a gateway.
+// State reports whether calls go to a gateway.
 type State string
 
 // The states.
@@ -13,7 +13,7 @@ const (
 	StateResting      State = "resting"      // it asked to be left alone (503 with Retry-After) for several prefixes
 	StateUnregistered State = "unregistered" // its registration is not in force
 	StateDisabled     State = "disabled"
-	StateForbidden    State = "forbidden" // its address is one that this server does not send to
+	StateForbidden    State = "forbidden" // this server does not send to its address
 )
 
 // Health is what one server has observed of a gateway since it started.

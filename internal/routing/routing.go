@@ -35,9 +35,9 @@ const (
 
 // What happens to the Identity of a call (STIR/SHAKEN).
 const (
-	IdentityPass  = "pass"  // it goes on as the caller has signed it
+	IdentityPass  = "pass"  // it is passed on as the caller has signed it
 	IdentitySign  = "sign"  // a call that has none is signed
-	IdentityStrip = "strip" // none goes on
+	IdentityStrip = "strip" // it is removed
 )
 
 // TransportAuto leaves the transport to the gateway's NAPTR and SRV records (RFC 3263
@@ -54,7 +54,7 @@ type Gateway struct {
 	Transport     string               `json:"transport" enum:"udp,tcp,tls,auto" doc:"auto leaves it to the NAPTR and SRV records of the name in address, and has an INVITE of more than 1300 bytes go by TCP where the gateway takes that."`
 	TLSServerName *string              `json:"tls_server_name" maxLength:"253" doc:"What the gateway's certificate must name, and what it is asked for by SNI; null for the host of address. Only for transport tls."`
 	TLSSkipVerify bool                 `json:"tls_skip_verify" doc:"Whether any certificate of the gateway is accepted. For trials only: an attacker on the path can then read and change calls."`
-	Addresses     []connection.Network `json:"addresses" maxItems:"64" doc:"Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests within calls, such as BYE, and responses. What address leads to need not be here, nor what a Contact of the carrier names."`
+	Addresses     []connection.Network `json:"addresses" maxItems:"64" doc:"Further addresses and networks, such as 192.0.2.0/24, from which the carrier sends: requests within calls, such as BYE, and responses. The addresses to which address resolves need not be listed, nor those in Contacts of the carrier."`
 
 	Priority     int32  `json:"priority" minimum:"0" maximum:"1000" doc:"Gateways with a lower priority value are tried first."`
 	Weight       int32  `json:"weight" minimum:"0" maximum:"1000" doc:"Share of the calls among gateways of one priority."`
@@ -77,7 +77,7 @@ type Gateway struct {
 	FailoverAfterRinging bool  `json:"failover_after_ringing" doc:"Whether the next gateway is tried also when this one fails after the phone has rung, which may ring it again."`
 	NoRingingSecs        int32 `json:"no_ringing_secs" minimum:"1" maximum:"180" doc:"How long the gateway may say no more than 100 Trying before it is left for the next one. Where none is left, it may take four times as long."`
 
-	OptionsIntervalSecs int32 `json:"options_interval_secs" minimum:"0" maximum:"3600" doc:"How often the gateway is asked by OPTIONS whether it is there; two silences in a row take it out of the hunt until it answers. 0 means never."`
+	OptionsIntervalSecs int32 `json:"options_interval_secs" minimum:"0" maximum:"3600" doc:"How often the gateway is probed by OPTIONS; after two unanswered probes in a row no call is sent there until it answers. 0 means never."`
 	BreakerFailures     int32 `json:"breaker_failures" minimum:"0" maximum:"1000" doc:"After how many calls in a row that it did not answer at all the gateway is left out for breaker_secs. 0 means never."`
 	BreakerSecs         int32 `json:"breaker_secs" minimum:"0" maximum:"3600" doc:"How long; then one call tries it again."`
 
@@ -89,9 +89,9 @@ type Gateway struct {
 	FromUser       *string  `json:"from_user" maxLength:"128" pattern:"^[A-Za-z0-9._~!$&'()*+,=-]*$" doc:"User part of From, such as the account's name, for a carrier that knows its customers by it; null for the caller's number. The number is then in P-Asserted-Identity, or in P-Preferred-Identity where it is not confirmed for the connection."`
 	FromDomain     *string  `json:"from_domain" maxLength:"255" doc:"Host part of From; null for the gateway's own address."`
 	EncryptedMedia *string  `json:"encrypted_media" enum:"SRTP,RTP" doc:"What is offered to this carrier: SRTP with keys in the session description (RFC 4568), plain RTP, or null for what the caller offers: over UDP and TCP, where the keys could be read on the way, plain RTP in place of SRTP with keys in the description."`
-	PassHeaders    []string `json:"pass_headers" maxItems:"32" doc:"Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may send each other, besides those that always go on (docs/SIP.md). Those of the connection's list go on too."`
+	PassHeaders    []string `json:"pass_headers" maxItems:"32" doc:"Names of header fields, such as User-to-User or X-Campaign, that callers and this gateway may send each other, besides those that are always passed on (docs/SIP.md). Those of the connection's list are passed on too."`
 
-	Identity             string             `json:"identity" enum:"pass,sign,strip" doc:"What happens to Identity (STIR/SHAKEN): pass lets what the caller signed go on; sign also signs calls that come without, by the certificate of shaken_cert; strip lets none go on."`
+	Identity             string             `json:"identity" enum:"pass,sign,strip" doc:"What happens to Identity (STIR/SHAKEN): pass keeps what the caller signed; sign also signs calls that come without, by the certificate of shaken_cert; strip removes it."`
 	IdentityDestinations []IdentityByPrefix `json:"identity_destinations" maxItems:"100" doc:"Called numbers for which it is something else. The longest prefix counts."`
 
 	EmergencyRoute bool     `json:"emergency_route" doc:"Whether emergency calls may be sent here."`

@@ -51,7 +51,7 @@ func (g *Gateway) Validate() []field.Error {
 		before := g.IdentityDestinations[:i]
 		if slices.ContainsFunc(before, func(b IdentityByPrefix) bool { return b.Prefix == d.Prefix }) {
 			errs = append(errs, field.Error{Pointer: "/identity_destinations/" + strconv.Itoa(i) + "/prefix",
-				Code: field.Malformed, Detail: d.Prefix + " is there twice. Give each prefix once."})
+				Code: field.Malformed, Detail: d.Prefix + " is listed twice. Give each prefix once."})
 		}
 	}
 	if g.Register && g.RegisterExpiresSecs < 60 {

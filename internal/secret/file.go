@@ -147,7 +147,7 @@ func Promote(path string) (string, error) {
 	return v.ID(), replace(path, []byte(line+"\n"+strings.TrimPrefix(rest, "\n")))
 }
 
-// writeNew writes a file that is not there yet, so that no reader ever sees a part of it.
+// writeNew writes a file that does not exist yet, so that no reader ever sees a part of it.
 func writeNew(path string, text []byte) error {
 	partial, err := writePartial(path, text)
 	if err != nil {

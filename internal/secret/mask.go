@@ -8,7 +8,7 @@ const Mask = "********"
 // maskRunes are what programs show in the place of the characters of a password.
 const maskRunes = "*•●∗＊·"
 
-// IsMask says whether a text is what stands for a secret, of any length, and so no
+// IsMask reports whether a text is what stands for a secret, of any length, and so no
 // secret itself.
 func IsMask(text string) bool {
 	text = strings.TrimSpace(text)

@@ -24,10 +24,10 @@ const keyBytes = 32
 // nonce and the ciphertext of AES-256-GCM in base64.
 const sealedPrefix = "tgsealed1:"
 
-// ErrNoKey says that a value was sealed under a key that the vault does not have.
+// ErrNoKey means that a value was sealed under a key that the vault does not have.
 var ErrNoKey = errors.New("it was sealed under a key that is not in the key file")
 
-// ErrDamaged says that a sealed value was changed, or moved from where it belongs.
+// ErrDamaged means that a sealed value was changed, or moved from where it belongs.
 var ErrDamaged = errors.New("a sealed value was changed or moved")
 
 // Vault has keys: the first is that under which values are sealed and messages
@@ -95,7 +95,7 @@ func Open() *Vault {
 // ID names the key that seals. It tells nothing about the key.
 func (v *Vault) ID() string { return v.keys[0].id }
 
-// Has says whether the vault has a key.
+// Has reports whether the vault has a key.
 func (v *Vault) Has(keyID string) bool { return v.find(keyID) != nil }
 
 func (v *Vault) find(keyID string) *vaultKey {
@@ -139,7 +139,7 @@ func (v *Vault) Unseal(place, sealed string) (string, error) {
 	return string(text), nil
 }
 
-// Current says whether a stored value is sealed under the key that seals now.
+// Current reports whether a stored value is sealed under the key that seals now.
 func (v *Vault) Current(stored string) bool {
 	id, _, ok := cutSealed(stored)
 	return ok && id == v.ID()
@@ -153,7 +153,7 @@ func cutSealed(text string) (id, body string, ok bool) {
 	return strings.Cut(rest, ":")
 }
 
-// Mark is what can stand for a secret where only equality matters: it does not
+// Mark stands for a secret where only equality matters: it does not
 // reveal the secret without the key.
 func (v *Vault) Mark(text string) string {
 	h := hmac.New(sha256.New, v.keys[0].mac)

@@ -171,7 +171,7 @@ func CopyReloadable(settings, other any) {
 }
 
 // Name is the name of a setting in error messages. The field is a pointer to its value in
-// the struct that settings points to, so that the name is always one that exists.
+// the struct that settings points to, so that the name always exists.
 func Name(settings, field any) string {
 	for _, s := range Of(settings) {
 		if s.field.Addr().Interface() == field {

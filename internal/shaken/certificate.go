@@ -25,7 +25,7 @@ type Authority struct {
 	// that the provider lets its customers use.
 	Codes  []string
 	ranges []numberRange
-	// Unsaid says that the certificate has no such extension.
+	// Unsaid means that the certificate has no such extension.
 	Unsaid bool
 }
 
@@ -35,7 +35,7 @@ type numberRange struct {
 	first, last *big.Int
 }
 
-// Covers says whether the certificate may sign for a number.
+// Covers reports whether the certificate may sign for a number.
 func (a *Authority) Covers(number string) bool {
 	if a.Unsaid || len(a.Codes) > 0 {
 		return true
@@ -124,7 +124,7 @@ func (a *Authority) add(start string, count *big.Int) error {
 	return nil
 }
 
-// Check says why a certificate and its key cannot sign calls, whatever the time.
+// Check explains why a certificate and its key cannot sign calls, whatever the time.
 func Check(pair *tls.Certificate) error {
 	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || key.Curve != elliptic.P256() {
@@ -153,7 +153,7 @@ func describe(key any) string {
 	return "not of P-256"
 }
 
-// CheckTime says whether a certificate is in force.
+// CheckTime reports whether a certificate is in force.
 func CheckTime(leaf *x509.Certificate, now time.Time) error {
 	switch {
 	case now.Before(leaf.NotBefore):
@@ -166,7 +166,7 @@ func CheckTime(leaf *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// CheckURL says why an address is none at which verifiers look for a certificate
+// CheckURL explains why verifiers do not fetch certificates from an address
 // (ATIS-1000074 section 5.3.1: HTTPS, no user, query or fragment, port 443 or 8443).
 func CheckURL(x5u string) error {
 	const most = 512
@@ -186,6 +186,6 @@ func CheckURL(x5u string) error {
 	return nil
 }
 
-// isUnsafe says of a character that it has no place in a URI, or would end the text that
+// isUnsafe reports whether a character has no place in a URI, or would end the text that
 // the URI stands in.
 func isUnsafe(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"\\<>^`{|}", r) }

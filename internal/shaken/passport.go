@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Claims are what is said of a call.
+// Claims are the claims of a PASSporT about a call.
 type Claims struct {
 	Attestation    string // A, B or C
 	Caller, Callee string // in any form that Canonical reads
@@ -34,7 +34,7 @@ func Canonical(number string) string {
 	}, number)
 }
 
-// appendPayload writes the claims as RFC 8225 section 9 wants what is signed: members in the
+// appendPayload writes the claims in the form in which RFC 8225 section 9 signs them: members in the
 // order of their names, no space, and every number a text.
 func (c *Claims) appendPayload(b []byte) []byte {
 	b = append(append(b, `{"attest":"`...), c.Attestation...)
@@ -56,7 +56,7 @@ var encoding = base64.RawURLEncoding
 // (ATIS-1000074 section 5.3.1).
 const Freshness = time.Minute
 
-// Passport is what can be read of a PASSporT without its certificate. Its signature is not
+// Passport is a PASSporT, read without its certificate. Its signature is not
 // verified.
 type Passport struct {
 	Type   string // shaken, div, rcd, or another; "" for none
@@ -113,7 +113,7 @@ func texts(value jsontext.Value) (list []string) {
 	return nil
 }
 
-// IsOf says whether the PASSporT is of a call from one number to another, made just now.
+// IsOf reports whether the PASSporT is of a call from one number to another, made just now.
 func (p *Passport) IsOf(caller, callee string, now time.Time) bool {
 	if p.Caller == "" || p.Caller != Canonical(caller) || now.Sub(p.At).Abs() > Freshness {
 		return false
@@ -126,10 +126,10 @@ func (p *Passport) IsOf(caller, callee string, now time.Time) bool {
 	return false
 }
 
-// Keep chooses among the passports that came with a call those that go on beside one of our
+// Keep chooses the passports of a call that are passed on beside one of our
 // own. With whole the call is signed already, by a passport of type shaken that is of this
-// call, or that a div (RFC 8946) leads to it from the number that was called first: then all
-// go on as they came, and ours would add nothing. Otherwise what is of another call or
+// call, or that a div (RFC 8946) refers to it from the number that was called first: then all
+// are passed on unchanged, and ours would add nothing. Otherwise what is of another call or
 // another time is left out, since a network may judge the call by the first that it finds.
 func Keep(values []string, caller, callee string, now time.Time) (kept []string, whole bool) {
 	var shaken []Passport

@@ -39,7 +39,7 @@ type Config struct {
 //
 // Nothing is kept from one call to the next: two calls between the same numbers within a
 // second have signatures of their own, since each has its own attestation and origin, and
-// verifiers take one that they have seen before for a replay.
+// verifiers treat one that they have seen before as a replay.
 type Signer struct {
 	config   Config
 	prepared atomic.Pointer[prepared]
@@ -120,7 +120,7 @@ func (s *Signer) sign(c *Claims) (signed Signed, err error) {
 	return Signed{Identity: string(token), Date: c.At.UTC().Format(http.TimeFormat)}, nil
 }
 
-// prepare looks at which certificate is in force.
+// prepare reads the current certificate.
 func (s *Signer) prepare() (*prepared, error) {
 	if s.config.Files == nil {
 		return nil, ErrOff
@@ -177,7 +177,7 @@ func (s *Signer) Leaf() *x509.Certificate {
 	return nil
 }
 
-// Stats are what was counted since the start.
+// Stats are counts since the start.
 type Stats struct {
 	Signed map[string]uint64 // by attestation
 	Failed map[string]uint64 // by what kept the call from being signed

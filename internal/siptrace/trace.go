@@ -1,6 +1,6 @@
-// Package siptrace shows what was said on the wire for one call: it keeps the
+// Package siptrace shows the SIP messages of one call: it keeps the
 // latest SIP messages in a bounded memory, finds those of a call, and sends copies
-// to a capture server (HEP). What proves identity or opens media is taken out
+// to a capture server (HEP). What proves identity or opens media is removed
 // before a message leaves the package.
 package siptrace
 
@@ -61,7 +61,7 @@ type Buffer struct {
 	readers  int        // that look at the segments without the lock
 }
 
-// NewBuffer makes a buffer of at most so many bytes of messages, taken as they
+// NewBuffer makes a buffer of at most that many bytes of messages, taken as they
 // come, and at least two segments.
 func NewBuffer(most int) *Buffer { return &Buffer{most: max(2, most/segmentBytes)} }
 
@@ -110,7 +110,7 @@ func (b *Buffer) Add(m *Message) {
 	copy(r[textAt:], m.Text)
 }
 
-// Link says that a leg belongs to a call. It may be said again, so that it is not
+// Link means that a leg belongs to a call. It may be repeated, so that it is not
 // forgotten before the messages that still come.
 func (b *Buffer) Link(call uuid.UUID, leg Leg) {
 	size := len(call) + 16 + 2 + len(leg.Tag) + len(leg.CallID)
@@ -222,13 +222,13 @@ func (b *Buffer) find(call uuid.UUID) (found []Message) {
 	return found
 }
 
-// has says whether a message belongs to the leg.
+// has reports whether a message belongs to the leg.
 func (l *Leg) has(m *Message) bool {
 	return m.peer() == l.Peer && header(m.Text, "call-id", "i") == l.CallID &&
 		(tagged(header(m.Text, "from", "f"), l.Tag) || tagged(header(m.Text, "to", "t"), l.Tag))
 }
 
-// tagged says whether the value of a From or To has a tag.
+// tagged reports whether the value of a From or To has a tag.
 func tagged(value, tag string) bool {
 	for {
 		_, after, found := strings.Cut(value, ";tag=")

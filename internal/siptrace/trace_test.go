@@ -164,7 +164,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// wordEnd says whether "response" would be the end of a longer word.
+// wordEnd reports whether "response" would be the end of a longer word.
 func wordEnd(before string) bool {
 	if before == "" {
 		return false

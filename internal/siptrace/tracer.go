@@ -36,7 +36,7 @@ func (t *Tracer) Message(m *Message) {
 	}
 }
 
-// Begin says that a leg belongs to a call.
+// Begin means that a leg belongs to a call.
 func (t *Tracer) Begin(call uuid.UUID, leg Leg) {
 	if t == nil {
 		return
@@ -51,7 +51,7 @@ func (t *Tracer) Begin(call uuid.UUID, leg Leg) {
 	}
 }
 
-// End says that a leg is over. Its last messages are found even when the first
+// End means that a leg has ended. Its last messages are found even when the first
 // have been forgotten.
 func (t *Tracer) End(call uuid.UUID, leg Leg) {
 	if t == nil {

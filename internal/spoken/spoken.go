@@ -33,10 +33,10 @@ const (
 	betweenEach  = 450 * time.Millisecond
 )
 
-// times is how often a code is said.
+// times is how often a code is spoken.
 const times = 3
 
-// Message is something to be said.
+// Message is a text to be spoken.
 type Message struct{ ulaw []byte }
 
 // Code says a code of digits three times. extension is what is dialled before it, once

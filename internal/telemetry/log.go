@@ -91,7 +91,7 @@ func numberAt(text string, i int) (end, digits int) {
 func isDigit(c byte) bool     { return c >= '0' && c <= '9' }
 func isSeparator(c byte) bool { return c == ' ' || c == '-' || c == '(' || c == ')' || c == '.' }
 
-// isWord says whether a digit beside this character is a part of its word.
+// isWord reports whether a digit beside this character is a part of its word.
 func isWord(c byte) bool {
 	return c == '_' || c == '-' || isDigit(c) || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // The most values of the labels whose values come from use. Gateways are few in
-// one server; more than this many make no graph that anybody reads.
+// one server; a graph with more than this many lines cannot be read.
 const (
 	maxGateways = 100
 	maxCauses   = 40
@@ -32,8 +32,8 @@ const scrapeLimit = 10 * time.Second
 // same switch to what makes callers hang up.
 var delayBuckets = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 4, 6, 8, 12, 20, 30}
 
-// Metrics is what one server measures. Its methods are what the parts of the server
-// are given to tell of; they are safe for concurrent use and do not block.
+// Metrics holds what one server measures. The parts of the server report by its methods,
+// which are safe for concurrent use and do not block.
 type Metrics struct {
 	registry *prometheus.Registry
 	gateways *bounded
@@ -73,7 +73,7 @@ func New(version string) *Metrics {
 			Buckets: delayBuckets,
 		}, []string{"gateway"}),
 		grants: counters("tollgate_grants_total",
-			"What the ledger answered: first (a call was let through), extended (a running call got more time) or exhausted "+
+			"What the ledger answered: first (a call was admitted), extended (a running call got more time) or exhausted "+
 				"(it did not).", "kind"),
 		groupSizes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tollgate_store_group_size", Help: "Commands and writes in one transaction of the store.",
@@ -199,5 +199,5 @@ func (m *Metrics) Attempt(a webhook.Attempt) {
 func (m *Metrics) LoginFailed(why string) { m.logins.WithLabelValues(why).Inc() }
 
 // EventRejected counts an event of an outside switch that was not taken. why is a
-// word of the API, such as an error code.
+// value of the API, such as an error code.
 func (m *Metrics) EventRejected(why string) { m.rejected.WithLabelValues(m.events.value(why)).Inc() }

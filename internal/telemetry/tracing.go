@@ -35,7 +35,7 @@ type TracingSettings struct {
 	Logger  *slog.Logger
 }
 
-// Tracing sends an OpenTelemetry trace of each call that is over. The trace's id is
+// Tracing sends an OpenTelemetry trace of each call that has ended. The trace's id is
 // the id of the call, so that one leads to the other. Spans say where
 // the time went: decide, each gateway, conversation, settle. No numbers are in them.
 type Tracing struct {
@@ -115,7 +115,7 @@ func newSpanID() (id trace.SpanID) {
 	return id
 }
 
-// sampled says whether a call is traced: by the random part of its id, so that all
+// sampled reports whether a call is traced: by the random part of its id, so that all
 // nodes agree.
 func (t *Tracing) sampled(call uuid.UUID) bool {
 	random := binary.BigEndian.Uint64(call[8:]) << 2 // without the variant (RFC 9562 section 4.1)

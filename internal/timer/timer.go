@@ -28,7 +28,7 @@ type Heap struct {
 	base time.Time // the first time that was set; a call has many timers, and the difference is short
 }
 
-// IsSet says whether t is going to be due.
+// IsSet reports whether t is going to be due.
 func (t *Timer) IsSet() bool { return t.pos != 0 }
 
 // Expire tells the owner that t is due.

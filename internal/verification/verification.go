@@ -28,7 +28,7 @@ type Number struct {
 	CodeHash      string     `json:"code_hash"`
 	CodeExpiresAt *time.Time `json:"code_expires_at"`
 	TriesLeft     int        `json:"tries_left"`
-	CallID        *uuid.UUID `json:"call_id"` // of the call in which the code was said
+	CallID        *uuid.UUID `json:"call_id"` // of the call that spoke the code
 }
 
 // NewNumber returns a number that is not verified.
@@ -76,7 +76,7 @@ func (n *Number) Begin(hash string, call uuid.UUID, now time.Time) {
 	n.CodeExpiresAt = new(now.Add(CodeLife))
 }
 
-// Try counts an attempt. matches tells whether the code is the last one made. It is
+// Try counts an attempt. matches reports whether the code is the last one made. It is
 // ignored if that code is too old or was tried too often.
 func (n *Number) Try(matches bool, now time.Time) Outcome {
 	if n.CodeHash == "" || n.TriesLeft <= 0 || n.CodeExpiresAt == nil || !now.Before(*n.CodeExpiresAt) {

@@ -12,14 +12,14 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// Endpoint is an address of a customer that is told of events.
+// Endpoint is an address of a customer to which events are sent.
 // Source: Tollgate's own; the fields are those of Telnyx's connections
 // (webhook_event_url, webhook_event_failover_url, webhook_timeout_secs).
 type Endpoint struct {
 	collection.Head[id.ID]
 
 	ConnectionID id.ID    `json:"connection_id" doc:"Only events of this connection are sent; null means those of the whole account."`
-	URL          string   `json:"url" minLength:"1" maxLength:"2000" doc:"Where events are sent. It must start with https://, and must not lead to a private address unless the server allows that. Redirects are not followed."`
+	URL          string   `json:"url" minLength:"1" maxLength:"2000" doc:"Where events are sent. It must start with https://, and must not resolve to a private address unless the server allows that. Redirects are not followed."`
 	FailoverURL  string   `json:"failover_url" maxLength:"2000" doc:"Where an event is sent at once when sending it to url fails; empty means nowhere."`
 	Events       []string `json:"events" maxItems:"20" title:"EventType" enum:"call.initiated,call.answered,call.hangup,call.cost,call.refused,call.ended,call.emergency,call.recording.saved,call.hangup_requested,connection.emergency_calls,profile.spend_threshold,profile.spend_limit_reached,billing_group.spend_threshold,billing_group.spend_limit_reached,account.spend_threshold,account.spend_limit_reached,spend_limit.threshold,spend_limit.reached,connection.source_refused,configuration.changed" doc:"The types of events that are sent; an empty list means all."`
 	Enabled      bool     `json:"enabled" doc:"Whether events are sent. What happens while an endpoint is disabled is not sent later; what was waiting then is."`
@@ -40,7 +40,7 @@ func NewEndpoint() Endpoint {
 	return Endpoint{Events: []string{}, Enabled: true, TimeoutSecs: defaultTimeoutSecs}
 }
 
-// Wants says whether the endpoint is to be told of an event.
+// Wants reports whether the endpoint is to be told of an event.
 func (e *Endpoint) Wants(event *Event) bool {
 	return e.Enabled && e.AccountID == event.AccountID &&
 		(e.ConnectionID == 0 || e.ConnectionID == event.ConnectionID) &&

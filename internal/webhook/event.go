@@ -1,4 +1,4 @@
-// Package webhook says what customers' HTTP endpoints are told: the endpoints, the
+// Package webhook defines the events that are sent to customers: the endpoints, the
 // events and their payloads, the signature, and when a delivery is tried again. What
 // waits to be delivered is in an Outbox, which the store keeps; package deliver sends it.
 //
@@ -53,16 +53,16 @@ type EventType struct {
 // EventTypes lists every type of event.
 func EventTypes() []EventType {
 	return []EventType{
-		{CallInitiated, "A call was let through. The payload is Telnyx's.", initiatedPayload{}},
+		{CallInitiated, "A call was admitted. The payload is Telnyx's.", initiatedPayload{}},
 		{CallAnswered, "A call was answered. The payload is Telnyx's.", answeredPayload{}},
-		{CallHangup, "A call that was let through has ended, answered or not. The payload is Telnyx's.",
+		{CallHangup, "A call that was admitted has ended, answered or not. The payload is Telnyx's.",
 			hangupPayload{}},
 		{CallCost, "What a call that has ended costs. It is sent when the connection's call_cost_in_webhooks is " +
 			"true. The payload is Telnyx's.", costPayload{}},
-		{CallRefused, "A call was not let through. The payload says why and by which limit.", refusedPayload{}},
-		{CallEnded, "A call that was let through has ended, answered or not. The payload has its duration and cost.",
+		{CallRefused, "A call was not admitted. The payload says why and by which limit.", refusedPayload{}},
+		{CallEnded, "A call that was admitted has ended, answered or not. The payload has its duration and cost.",
 			endedPayload{}},
-		{CallEmergency, "A call to an emergency number was let through. It is sent when the call starts.",
+		{CallEmergency, "A call to an emergency number was admitted. It is sent when the call starts.",
 			callPayload{}},
 		{CallRecordingSaved, "The recording of a call has been saved and can be fetched. It is sent after " +
 			"call.ended.", recordingPayload{}},
@@ -126,10 +126,10 @@ type Event struct {
 	Payload      jsontext.Value // a JSON object of at most MaxPayloadBytes
 }
 
-// ErrBadEvent says that an event cannot be published. It is wrapped with why.
+// ErrBadEvent means that an event cannot be published. It is wrapped with why.
 var ErrBadEvent = errors.New("event cannot be published")
 
-// Validate says whether the event can be published. Its errors wrap ErrBadEvent.
+// Validate reports whether the event can be published. Its errors wrap ErrBadEvent.
 func (e *Event) Validate() error {
 	switch {
 	case e.ID.Version() != 7:

@@ -59,7 +59,7 @@ func (a *Attempt) EndedAt() time.Time {
 	return a.StartedAt.Add(time.Duration(a.DurationMs) * time.Millisecond)
 }
 
-// Delivered says whether the endpoint took the event.
+// Delivered reports whether the endpoint took the event.
 func (a *Attempt) Delivered() bool {
 	return a.StatusCode >= 200 && a.StatusCode <= 299 && a.Error == ""
 }

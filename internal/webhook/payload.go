@@ -41,7 +41,7 @@ type callPayload struct {
 type refusedPayload struct {
 	callPayload
 	State           string `json:"state"`
-	Reason          string `json:"reason"` // the word of the detail record
+	Reason          string `json:"reason"` // as in the detail record
 	HangupCause     string `json:"hangup_cause"`
 	HangupSource    string `json:"hangup_source"`
 	SIPHangupCause  string `json:"sip_hangup_cause"`
@@ -52,7 +52,7 @@ type endedPayload struct {
 	callPayload
 	State           string  `json:"state"`
 	Outcome         string  `json:"outcome"`
-	Reason          *string `json:"reason"` // the limit that ended it while it ran, as a word of the detail record
+	Reason          *string `json:"reason"` // the limit that ended it while it ran, as in the detail record
 	AnswerTime      *string `json:"answer_time" format:"date-time"`
 	EndTime         string  `json:"end_time" format:"date-time"`
 	HangupCause     string  `json:"hangup_cause"`
@@ -176,7 +176,7 @@ func RecordingEvent(key uuid.UUID, r *record.Recording, address string) (Event, 
 	return e.with(p)
 }
 
-// Emergency is a call to an emergency number that was let through.
+// Emergency is a call to an emergency number that was admitted.
 type Emergency struct {
 	Call                         uuid.UUID
 	Account, Connection, Profile id.ID
@@ -185,7 +185,7 @@ type Emergency struct {
 	StartedMicros                int64
 }
 
-// Event is the event of an emergency call. Its end is told by call.ended.
+// Event is the event of an emergency call. Its end is reported by call.ended.
 func (c *Emergency) Event(key uuid.UUID) (Event, error) {
 	e := Event{
 		ID: key, AccountID: c.Account, ConnectionID: c.Connection, Type: CallEmergency,
@@ -217,7 +217,7 @@ type hangupRequestedPayload struct {
 	RequestedAt string    `json:"requested_at" format:"date-time"`
 }
 
-// Event is call.hangup_requested. That the call has ended is told by call.ended.
+// Event is call.hangup_requested. The end of the call is reported by call.ended.
 func (h *HangUp) Event(key uuid.UUID) (Event, error) {
 	e := Event{ID: key, AccountID: h.Account, ConnectionID: h.Connection, Type: CallHangUpRequested,
 		OccurredAt: time.UnixMicro(h.AtMicros).UTC()}

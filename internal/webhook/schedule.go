@@ -23,7 +23,7 @@ func DefaultSchedule() Schedule {
 // which one outage made fail do not all come back in the same second.
 const jitter = 0.5
 
-// Next says when to try again after attempts have been made, all in vain, the last
+// Next returns when to try again after a number of failed attempts, the last
 // of them ending at now; or false when the delivery is dead. random is in [0, 1).
 // A delivery that could not be tried in time, because Tollgate was stopped or the
 // endpoint disabled, still gets one round, since only a failure ends it.

@@ -58,7 +58,7 @@ func signedText(timestamp string, body []byte) []byte {
 	return append([]byte(timestamp+"|"), body...)
 }
 
-// ErrSignature says that a request is not what the sender signed, or not now. It
+// ErrSignature means that a request is not what the sender signed, or not now. It
 // is wrapped with why.
 var ErrSignature = errors.New("webhook signature does not verify")
 

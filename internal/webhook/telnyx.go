@@ -33,7 +33,7 @@ func telnyxIDsOf(call uuid.UUID, connection id.ID) telnyxIDs {
 type telnyxParties struct {
 	From string `json:"from" doc:"The caller in E.164, or as presented when it is no valid number."`
 	To   string `json:"to" doc:"The called number in E.164, or as dialled when it is no valid number."`
-	// when it was let through
+	// when it was admitted
 	StartTime string   `json:"start_time" format:"date-time"`
 	Tags      []string `json:"tags" doc:"The tags of the connection."`
 }
@@ -103,7 +103,7 @@ type costPayload struct {
 	Status    string     `json:"status" enum:"success"`
 }
 
-// LiveCall is a call that was let through, for call.initiated and call.answered.
+// LiveCall is a call that was admitted, for call.initiated and call.answered.
 type LiveCall struct {
 	ID                  uuid.UUID
 	Account, Connection id.ID
@@ -139,7 +139,7 @@ func (c *LiveCall) Answered(key uuid.UUID) (Event, error) {
 	})
 }
 
-// HangupEvent is call.hangup: the end of a call that was let through. tags are those
+// HangupEvent is call.hangup: the end of a call that was admitted. tags are those
 // of its connection.
 func HangupEvent(key uuid.UUID, r *record.Call, tags []string) (Event, error) {
 	p := hangupPayload{
@@ -177,8 +177,8 @@ func costPartsOf(r *record.Call) []costPart {
 // unspecified is Telnyx's word for what none of its other words says.
 const unspecified = "unspecified"
 
-// HangupCause is why a call ended, in the words of Telnyx's call.hangup. Switches
-// that bring a cause of their own use the words of Q.850 as FreeSWITCH has them.
+// HangupCause is why a call ended, as Telnyx's call.hangup names it. Switches
+// that report a cause of their own use the names of Q.850 as FreeSWITCH writes them.
 func HangupCause(r *record.Call) string {
 	switch r.HangupCause {
 	case "call_rejected", "normal_clearing", "originator_cancel", "timeout", "time_limit", "user_busy",
@@ -200,7 +200,7 @@ func HangupCause(r *record.Call) string {
 	return unspecified
 }
 
-// causeOfOutcome is the cause of a call of which none was told.
+// causeOfOutcome is the cause of a call for which none was reported.
 func causeOfOutcome(r *record.Call) string {
 	switch {
 	case r.Outcome == record.OutcomeAnswered:

@@ -51,7 +51,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// hostProblem says what is wrong with the spelling of a URL's host, without
+// hostProblem reports what is wrong with the spelling of a URL's host, without
 // brackets, or "". A name that ends in a number is refused, because browsers and
 // C libraries read 2130706433, 0x7f.1 and 0177.0.0.1 as IPv4 addresses.
 func hostProblem(host string, bracketed bool) string {

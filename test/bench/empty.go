@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// emptyAnswer is as long as the answer to a call that is let through.
+// emptyAnswer is as long as the answer to a call that is admitted.
 const emptyAnswer = `{"data":{"id":"0194f8f2-7a5e-7c2b-9d1e-2b6d1c7c0a11","decision":"allow","grant_secs":30,"expires_at":"2026-01-01T00:00:30Z",` +
 	`"rate":{"prefix":"1212555","per_minute":"0.0085"},"routes":[{"gateway":"carrier","address":"192.0.2.50:5060","to":"+12125550123"}],` +
 	`"recording":{"record":false},"decision_id":"0194f8f2-7a5e-7c2b-9d1e-2b6d1c7c0a12"}}`

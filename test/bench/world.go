@@ -47,7 +47,7 @@ func newDeck(rows int) deck {
 
 var unitedStates, _ = e164.CountryByAlpha2("US")
 
-// fixedLine says whether a number is an ordinary one of the United States.
+// fixedLine reports whether a number is an ordinary one of the United States.
 func fixedLine(n e164.Number) bool {
 	class := e164.Classify(n)
 	return e164.Valid(n) && class.Country == unitedStates && class.Type != e164.TypePremiumRate &&

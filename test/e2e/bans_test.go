@@ -17,7 +17,7 @@ const (
 	banSlack = 2 * time.Second
 )
 
-// hears says whether a server answers an INVITE from an address.
+// hears reports whether a server answers an INVITE from an address.
 func (s *server) hears(ip string) bool {
 	s.T.Helper()
 	dialer := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(ip)}}

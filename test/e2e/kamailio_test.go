@@ -264,7 +264,7 @@ func outliveServer(t *testing.T, flags ...string) {
 	pbx := k.pbx("pbx.xml", "+12125550123", calls, 8*time.Second)
 	process.Eventually(t, "all calls up", 20*time.Second, func() bool { return s.liveCalls("answered_at") == calls })
 	s.Kill()
-	// While nothing can be decided no new call is let through, but in an emergency.
+	// While nothing can be decided no new call is admitted, but in an emergency.
 	if text := k.refusal("+12125550124"); !strings.HasPrefix(text, "SIP/2.0 503 Service Unavailable TG4\r\n") {
 		t.Errorf("a call without a server:\n%s", text)
 	}

@@ -295,7 +295,7 @@ func (s *site) settled(limit time.Duration) {
 
 // verify holds what is left against what was seen: every call that a phone saw
 // answered has exactly one record (I4, I5), the ledger is what its rows say (I1, I2,
-// I4, I6 by tollgate audit), and nothing is held once all calls are over (I6).
+// I4, I6 by tollgate audit), and nothing is held once all calls have ended (I6).
 func (s *site) verify(l *load) {
 	s.b.Helper()
 	n := s.nodes[0]

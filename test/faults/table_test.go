@@ -58,7 +58,7 @@ func (b *bench) times(n, quick int) int {
 	return quick
 }
 
-// did says what was injected and under which load, for the table.
+// did describes what was injected and under which load, for the table.
 func (b *bench) did(injected, load string) { b.injected, b.load = injected, load }
 
 // finish holds invariant I12, which every row is about.

@@ -64,7 +64,7 @@ func (w *web) answer() (*http.Response, string) {
 	return response, string(body)
 }
 
-// gone says whether the server closes the connection.
+// gone reports whether the server closes the connection.
 func (w *web) gone() bool {
 	_ = w.SetReadDeadline(time.Now().Add(answerLimit))
 	_, err := io.Copy(io.Discard, w.reader)

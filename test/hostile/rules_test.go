@@ -27,7 +27,7 @@ type ruled struct {
 	// the call is of no connection, so its emergency numbers are unknown
 	unidentified bool
 	urgent       bool // it refuses emergency calls, as the one rule that does
-	before       int  // calls that are let through before, and stay up
+	before       int  // calls that are admitted before, and stay up
 	tries        int  // how often each edge is asked until it refuses; 0 means once
 }
 

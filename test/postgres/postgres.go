@@ -218,7 +218,7 @@ func (s *Server) Stop(signal syscall.Signal) error {
 	s.logged.Wait()
 	err := s.process.Wait()
 	if ended := new(exec.ExitError); errors.As(err, &ended) {
-		err = nil // it says how it was ended
+		err = nil // ended by the signal, as asked
 	}
 	s.process = nil
 	return err

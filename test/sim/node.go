@@ -68,7 +68,7 @@ func (n *node) paused() bool { return n.w.now < n.pausedUntil }
 // clock is the time of day as the node has it.
 func (n *node) clock() int64 { return n.w.now + n.offset.Microseconds() }
 
-// cutOff says whether the node cannot reach the store.
+// cutOff reports whether the node cannot reach the store.
 func (n *node) cutOff() bool { return n.w.now < n.cutUntil || n.w.now < n.downUntil }
 
 // start is a new process of this name. It ends the calls of the one before, and

@@ -171,7 +171,7 @@ func (s *peer) dial() {
 	c.send(c.attempt, peerWait, func(r admission.Result) {
 		switch {
 		case r.Err != nil:
-			// It may have been admitted all the same.
+			// It may have been admitted anyway.
 			c.release()
 		case r.Decision.Allow:
 			c.state, c.granted = peerRinging, r.GrantedSecs

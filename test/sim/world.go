@@ -81,7 +81,7 @@ func (w *world) after(d time.Duration, do func()) {
 	heap.Push(&w.agenda, event{at: w.now + max(0, d.Microseconds()), seq: w.seq, do: do})
 }
 
-// step lets the next event happen that is due by a time, and says whether there was one.
+// step lets the next event happen that is due by a time, and reports whether there was one.
 func (w *world) step(until int64) bool {
 	if len(w.agenda) == 0 || w.agenda[0].at > until {
 		w.now = max(w.now, until)

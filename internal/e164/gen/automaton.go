@@ -236,7 +236,7 @@ func (t *table) add(s state) (uint16, error) {
 }
 
 // emitter turns nodes into states. What a state says about the country depends on
-// what was said before it, so states are remembered by both.
+// the states before it, so states are remembered by both.
 type emitter struct {
 	table *table
 	code  string
@@ -249,7 +249,7 @@ type emitKey struct {
 }
 
 // emit adds the node and all that follow it. known is the country that the digits
-// before said; national is the number of digits after the calling code.
+// before it give; national is the number of digits after the calling code.
 func (e *emitter) emit(n *node, known e164.Country, national int) (uint16, error) {
 	if id, ok := e.done[emitKey{n, known}]; ok {
 		return id, nil

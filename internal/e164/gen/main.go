@@ -123,7 +123,7 @@ func callingCodes(metadata []*phonenumbers.PhoneMetadata) []int {
 }
 
 // minShortDigits is the shortest short number whose digits behind a calling code
-// can be taken for a telephone number of seven digits.
+// can be mistaken for a telephone number of seven digits.
 const minShortDigits = 4
 
 // buildShortPlan compiles the short numbers of all regions behind their calling

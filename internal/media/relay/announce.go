@@ -47,7 +47,7 @@ func (s *session) announce(a media.Announcer) {
 }
 
 // sayUpTo sends the payloads that come after those that were said, up to the due-th, and
-// says whether more follow. A tick that comes early has none to send, and ends nothing.
+// reports whether more follow. A tick that comes early has none to send, and ends nothing.
 func sayUpTo(speakers []*speaker, said, due int) (now int, left bool) {
 	for ; said < due; said++ {
 		for _, one := range speakers {

@@ -51,7 +51,7 @@ func (s suite) sizes() (key, salt int) {
 }
 
 // readKeying reads an a=crypto line. What is not understood, as a key with a
-// master key index or a stream without encryption, is as if it were not there.
+// master key index or a stream without encryption, is ignored.
 func readKeying(line string) (keying, bool) {
 	fields := strings.Fields(strings.TrimPrefix(line, "a=crypto:"))
 	if len(fields) < 3 {
@@ -125,11 +125,11 @@ func newCipher(k keying) (*cipher, error) {
 	return &cipher{keying: k, context: context, sources: make(map[uint32]struct{})}, nil
 }
 
-// replayWindow is how many packets back one is still taken (RFC 3711 section
+// replayWindow is how many packets back one is still accepted (RFC 3711 section
 // 3.3.2 wants at least 64; reordering on the internet is well within twice that).
 const replayWindow = 128
 
-// open decrypts a packet in its place and says whether it is genuine and new.
+// open decrypts a packet in its place and reports whether it is genuine and new.
 func (c *cipher) open(packet []byte, isRTCP bool) ([]byte, bool) {
 	if c == nil {
 		return packet, true
@@ -164,7 +164,7 @@ func (c *cipher) seal(packet []byte, isRTCP bool) ([]byte, bool) {
 	return packet, err == nil
 }
 
-// admit says whether the packet's source may be one more.
+// admit reports whether the packet's source may be one more.
 func (c *cipher) admit(packet []byte, isRTCP bool) bool {
 	at := 8 // of the SSRC in RTP; in RTCP it is 4 (RFC 3550 sections 5.1 and 6.4)
 	if isRTCP {
@@ -182,7 +182,7 @@ func (c *cipher) admit(packet []byte, isRTCP bool) bool {
 }
 
 // reuse returns the cipher for a key: the one in use while the key is the same,
-// since its counters must go on.
+// since its counters must continue.
 func (c *cipher) reuse(k keying) (*cipher, error) {
 	if c != nil && c.keying.key == k.key && c.keying.suite == k.suite {
 		return c, nil

@@ -160,7 +160,7 @@ func (l *loop) close() {
 	_ = unix.Close(l.epoll)
 }
 
-// do has the loop's goroutine do something between two packets. It says whether
+// do has the loop's goroutine do something between two packets. It reports whether
 // it will; a loop that was stopped does not.
 func (l *loop) do(command func()) bool {
 	l.mu.Lock()
@@ -215,7 +215,7 @@ func (l *loop) through(p *port, command func()) {
 	})
 }
 
-// stop ends the loop's goroutine after what it was told to do before.
+// stop ends the loop's goroutine after the work that it was given before.
 func (l *loop) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -247,7 +247,7 @@ func (l *loop) run() {
 	}
 }
 
-// obey does what the loop was told to do, and says whether it goes on.
+// obey does the work that the loop was given, and reports whether it continues.
 func (l *loop) obey() bool {
 	var count [8]byte
 	_, _ = unix.Read(l.wake, count[:])

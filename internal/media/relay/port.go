@@ -60,12 +60,12 @@ type peer struct {
 	clockRate  int  // of its timestamps, Hz; 0 when it is not known
 	open, seal *cipher
 
-	// Where RTP and RTCP come from, once the first packet has come: none are taken
-	// from elsewhere, and what is for the side goes there.
+	// Where RTP and RTCP come from, once the first packet has come: none are accepted
+	// from elsewhere, and packets for the side are sent there.
 	source, rtcpSource atomic.Pointer[netip.AddrPort]
 }
 
-// peer is what a description says of a stream, by a side whose signalling comes from
+// peer is a stream in the description, by a side whose signalling comes from
 // the address given, in a message that was sent from another, if that is valid.
 func (r *Relay) peer(lines *streamLines, signalling, sender netip.Addr) *peer {
 	guard := r.config.Reach
@@ -208,8 +208,8 @@ func (p *port) receive(packet []byte, from netip.AddrPort, dscp uint8, now time.
 	}
 }
 
-// mayTake says whether a packet from an address can be the side's. The first that
-// may be decides; no other source is taken after it, so that no one else can put
+// mayTake reports whether a packet from an address can be the side's. The first that
+// may be decides; no other source is accepted after it, so that no one else can put
 // media into the call or draw it to himself. Only the very address and port of the
 // description go before one that was first.
 func (p *peer) mayTake(rtcp bool, from netip.AddrPort) bool {
@@ -228,7 +228,7 @@ func (p *peer) described(rtcp bool) netip.AddrPort {
 	return p.rtp
 }
 
-// allows says whether media may come from an address: the one that the
+// allows reports whether media may come from an address: the one that the
 // description names, or the one that the side's signalling comes from, which is
 // where media of a phone behind a translator come from. What comes from the server
 // itself is no side's.
@@ -259,7 +259,7 @@ func isRTCP(packet []byte) bool {
 		packet[payloadTypeByte] <= lastRTCPType
 }
 
-// passes says whether a packet of a stream that is not RTP may be one. Nothing else
+// passes reports whether a packet of a stream that is not RTP may be one. Nothing else
 // is carried: a peer that trusts this server's address would take a request in it for
 // one of the server's own.
 func (p *peer) passes(packet []byte) bool {
@@ -269,7 +269,7 @@ func (p *peer) passes(packet []byte) bool {
 	return (known || p.isFax) && !isSIP(packet)
 }
 
-// isSIP says whether a packet could be read as a SIP message: each has the protocol's
+// isSIP reports whether a packet could be read as a SIP message: each has the protocol's
 // name in its first line (RFC 3261 section 7). A fax has it once in 2^50 packets.
 func isSIP(packet []byte) bool {
 	const version = "SIP/2."
@@ -285,7 +285,7 @@ func isSIP(packet []byte) bool {
 	}
 }
 
-// wellFormed says whether a packet can be RTP or RTCP at all.
+// wellFormed reports whether a packet can be RTP or RTCP at all.
 func wellFormed(packet []byte, rtcp bool) bool {
 	least := leastRTPBytes
 	if rtcp {

@@ -64,7 +64,7 @@ func (p *ports) give(port uint16) {
 	p.mark(port, false)
 }
 
-// holds says whether a port is one of a pair that was taken.
+// holds reports whether a port is one of a pair that was taken.
 func (p *ports) holds(port uint16) bool {
 	port &^= 1
 	return p.taken[port/portsPerWord].Load()&(1<<(port%portsPerWord)) != 0

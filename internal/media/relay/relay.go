@@ -36,7 +36,7 @@ type Config struct {
 	AnySource bool
 	// Loops is how many goroutines pass packets on; default one for each processor.
 	Loops int
-	// Measured is told how the RTP of each side of a stream arrived, when the call is
+	// Measured is called with how the RTP of each side of a stream arrived, when the call is
 	// over; it may be nil. It must not block.
 	Measured func(Quality)
 	// Reach says where media may go; by default to the internet, and from a peer in a
@@ -46,7 +46,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Address is an address of this host, and the one that peers are told where that
+// Address is an address of this host, and the one in session descriptions where that
 // is another, as behind a translator that maps one to one.
 type Address struct{ Local, Public netip.Addr }
 
@@ -226,7 +226,7 @@ func (r *Relay) addressFor(peer netip.Addr) Address {
 	return r.config.Addresses[0]
 }
 
-// own says whether an address is a port that the relay has open. A peer that names one
+// own reports whether an address is a port that the relay has open. A peer that names one
 // would make the server talk to itself.
 func (r *Relay) own(a netip.AddrPort) bool {
 	if !r.ports.holds(a.Port()) {

@@ -191,14 +191,14 @@ func (s *streamLines) readRTCP(value string) error {
 	return nil
 }
 
-// rtp says whether the stream is RTP or SRTP with its keys in the description.
+// rtp reports whether the stream is RTP or SRTP with its keys in the description.
 // Anything else over UDP, as DTLS or a fax, is passed on without being understood.
 func (s *streamLines) rtp() bool { return strings.HasPrefix(s.proto, "RTP/") }
 
-// fax says whether the stream is T.38 over UDP (ITU-T T.38 annex D).
+// fax reports whether the stream is T.38 over UDP (ITU-T T.38 annex D).
 func (s *streamLines) fax() bool { return s.kind == "image" && strings.EqualFold(s.proto, "udptl") }
 
-// encrypted says whether the stream is SRTP with its keys in the description.
+// encrypted reports whether the stream is SRTP with its keys in the description.
 func (s *streamLines) encrypted() bool { return strings.HasPrefix(s.proto, "RTP/SAVP") }
 
 // protocol is the stream's with or without encryption.
@@ -212,7 +212,7 @@ func (s *streamLines) protocol(encrypted bool) string {
 	return "RTP/" + strings.TrimPrefix(s.proto, "RTP/S")
 }
 
-// relayed says whether the stream goes over UDP, so that it can be relayed.
+// relayed reports whether the stream goes over UDP, so that it can be relayed.
 func (s *streamLines) relayed() bool {
 	proto := strings.ToUpper(s.proto)
 	return s.port != 0 && (strings.HasPrefix(proto, "RTP/") || strings.HasPrefix(proto, "UDP"))
@@ -380,7 +380,7 @@ func (s *streamLines) writeUnchanged(put func(string), sessionConnection string,
 	}
 }
 
-// ofTransport says whether a line speaks of the transport between two peers, which
+// ofTransport reports whether a line is about the transport between two peers, which
 // ends at the relay: candidates of ICE (RFC 8839) would lead past it, and a bundle
 // (RFC 9143) would share a port.
 func ofTransport(line string) bool {

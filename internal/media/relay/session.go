@@ -21,8 +21,8 @@ type session struct {
 	audio      *stream // that the last answer with one has accepted: it is recorded
 	offer      *offer
 	answeredAt time.Time
-	described  bool // an answer was taken
-	begun      bool // the Tap knows of it, or its announcement is being said
+	described  bool // an answer was accepted
+	begun      bool // the Tap knows of it, or its announcement is playing
 	lost       bool
 	closed     bool
 }
@@ -43,7 +43,7 @@ type offer struct {
 	ours      []keying
 }
 
-// stream is what one m= line stands for: the relay's ports towards each side.
+// stream is the stream of one m= line: the relay's ports towards each side.
 type stream struct {
 	ends [2]*end // caller, callee; nil where the stream is not relayed
 }
@@ -248,7 +248,7 @@ func (s *session) connect(i int, answer *streamLines, d media.Description, recor
 	return nil
 }
 
-// keyed says whether a stream is SRTP towards the side that has offered it.
+// keyed reports whether a stream is SRTP towards the side that has offered it.
 func (o *offer) keyed(i int) bool { return o.theirs[i].key != "" }
 
 // chosen finds the key of the relay's own that an answer has chosen by its tag.
@@ -263,7 +263,7 @@ func chosen(answered, offered []keying) (theirs, ours keying, ok bool) {
 	return keying{}, keying{}, false
 }
 
-// sends says whether one side sends and the other takes it.
+// sends reports whether one side sends and the other takes it.
 func sends(from, to *streamLines) bool {
 	return (from.direction == "sendrecv" || from.direction == "sendonly") && !to.onHold &&
 		(to.direction == "sendrecv" || to.direction == "recvonly")

@@ -32,8 +32,8 @@ type instance struct {
 	mu      sync.Mutex // guards all below
 	pending map[string]*request
 	healthy bool
-	load    int64 // the sessions that it said it has
-	opened  int64 // sessions of this process since it said so
+	load    int64 // the sessions that it reported
+	opened  int64 // sessions of this process since that report
 	asked   time.Time
 }
 

@@ -23,9 +23,9 @@ type session struct {
 	id      string // rtpengine's call-id
 
 	mu         sync.Mutex // guards all below
-	at         *instance  // where the call is, once an offer was taken
+	at         *instance  // where the call is, once an offer was accepted
 	offeredBy  record.Side
-	joined     bool // an answer was taken
+	joined     bool // an answer was accepted
 	offer      dict // the last offer, and the last that was answered with its answer
 	agreed     [2]dict
 	encrypted  [2]bool // whether a side speaks SRTP
@@ -204,7 +204,7 @@ func (s *session) learning(d media.Description) string {
 	return "endpoint-learning-off" // nothing is heard but the address and port of the description
 }
 
-// named says whether the media of the side that wrote a description will come from
+// named reports whether the media of the side that wrote a description will come from
 // where it says: all its addresses are public, or that of its signalling. Another
 // one is behind a translator, which decides the address.
 func named(d media.Description) bool {
@@ -265,7 +265,7 @@ func (s *session) note(d media.Description) {
 	s.heard = s.engine.config.Clock()
 }
 
-// check refuses what would not be worth a request, and gives what may be sent.
+// check refuses a description that no instance can relay, and returns what may be sent.
 func (e *Engine) check(d media.Description) ([]byte, error) {
 	if len(d.SDP) > maxDescriptionBytes || !bytes.HasPrefix(d.SDP, []byte("v=")) ||
 		!bytes.Contains(d.SDP, []byte("\nm=")) {
@@ -339,7 +339,7 @@ func (s *session) checkSilence(now time.Time) {
 
 func (s *session) count(answer dict, err error) {
 	if err != nil {
-		return // an instance that does not answer may pass media all the same
+		return // an instance that does not answer may pass media anyway
 	}
 	now := s.engine.config.Clock()
 	s.mu.Lock()
@@ -356,7 +356,7 @@ func (s *session) count(answer dict, err error) {
 	}
 }
 
-// packetsOf adds up what a query says of RTP and RTCP.
+// packetsOf adds up the counts of RTP and RTCP in the answer to a query.
 func packetsOf(answer dict) (packets int64, known bool) {
 	if result, _ := answer["result"].(string); result != "ok" {
 		return 0, false

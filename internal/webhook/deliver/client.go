@@ -114,7 +114,7 @@ func portOf(port, scheme string) uint16 {
 // Close closes the connections that are kept for later requests.
 func (c *Client) Close() { c.requests.CloseIdleConnections() }
 
-// Check says whether requests may go to an address as far as its text shows. Where
+// Check reports whether requests may go to an address as far as its text shows. Where
 // a name leads is judged at each request. Errors are *webhook.URLError.
 func (c *Client) Check(raw string) error {
 	_, err := c.parse(raw)
@@ -141,7 +141,7 @@ func (c *Client) parse(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// Validate says what this server's settings forbid in an endpoint that is valid
+// Validate describes what this server's settings forbid in an endpoint that is valid
 // in itself.
 func (c *Client) Validate(e *webhook.Endpoint) []field.Error {
 	var errs []field.Error
@@ -156,7 +156,7 @@ func (c *Client) Validate(e *webhook.Endpoint) []field.Error {
 	return errs
 }
 
-// errForbidden says that an address must not be called. It is wrapped with which,
+// errForbidden means that an address must not be called. It is wrapped with which,
 // for the operator's log; customers are not told where a name leads inside.
 var errForbidden = errors.New("address must not be called")
 
@@ -265,7 +265,7 @@ func explain(err error, timeout time.Duration) string {
 	case errors.As(err, &inURL):
 		return inURL.Detail
 	case errors.Is(err, errForbidden):
-		return "The host leads to an address that events are not sent to, such as one of a private network."
+		return "The host resolves to an address that events are not sent to, such as one of a private network."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
 		return fmt.Sprintf("No answer in time; the endpoint's limit is %v.", timeout)
 	case errors.As(err, &inDNS):

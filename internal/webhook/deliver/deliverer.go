@@ -76,7 +76,7 @@ func New(settings Settings) *Deliverer {
 	return &Deliverer{settings: settings, notify: make(chan struct{}, 1)}
 }
 
-// Notify says that something was published or replayed, or that an endpoint was
+// Notify means that something was published or replayed, or that an endpoint was
 // enabled. It never blocks and may be called at any time.
 func (d *Deliverer) Notify() {
 	select {
