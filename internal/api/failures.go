@@ -32,6 +32,13 @@ func failureOf(err error) *rest.RefusalError {
 			"%s is shared, and what comes from it could not be told apart. "+
 				"Every connection there needs a tech_prefix or an ip_authentication_token that no other one there has.",
 			reference.Other)
+	case errors.Is(err, store.ErrTooMany):
+		pointer, most := "/", ""
+		if reference.Other != "" {
+			pointer, most = reference.Field, ": there may be "+reference.Other
+		}
+		return rest.FailAt(http.StatusUnprocessableEntity, pointer, rest.CodeUnprocessable,
+			"There are as many of these as there may be%s. Delete one that is not needed, or change one that is there.", most)
 	case errors.Is(err, collection.ErrNoReference) && strings.HasSuffix(reference.Field, "/billing_group_id"):
 		return rest.FailAt(http.StatusForbidden, reference.Field, rest.CodeForbidden,
 			"The specified billing group either does not exist or is not part of your account.")

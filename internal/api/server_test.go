@@ -156,6 +156,7 @@ func TestStoreErrors(t *testing.T) {
 		{collection.ErrInUse, 422, "10021"}, {at(collection.ErrDuplicate), 422, "10012"},
 		{at(collection.ErrNoReference), 422, "10017"}, {collection.ErrBusy, 503, "10037"},
 		{collection.ErrUnavailable, 503, "10037"}, {collection.ErrBadValue, 422, "10031"},
+		{at(store.ErrTooMany), 422, string(rest.CodeUnprocessable)}, {store.ErrTooMany, 422, string(rest.CodeUnprocessable)},
 		{collection.ErrUnknownField, 500, "10007"}, {errors.New("other"), 500, "10007"},
 	} {
 		f := h.api.engine.FailureOf(c.err)

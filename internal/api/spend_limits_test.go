@@ -22,7 +22,7 @@ func TestSpendLimits(t *testing.T) {
 		`{"name":"x","scope_type":"country","scope_value":"XX","amount":"1.00"}`:         "10015 /scope_value",
 		`{"name":"x","scope_type":"prefix","scope_value":"+44","amount":"1.00"}`:         "10015 /scope_value",
 		`{"name":"x","scope_type":"prefix","scope_value":"044","amount":"1.00"}`:         "10015 /scope_value",
-		`{"name":"x","scope_type":"connection","scope_value":"77","amount":"1.00"}`:      "10015 /scope_value",
+		`{"name":"x","scope_type":"connection","scope_value":"77","amount":"1.00"}`:      "10017 /scope_value",
 		`{"name":"x","scope_type":"account","amount":"-1.00"}`:                           "10015 /amount",
 		`{"name":"x","scope_type":"account","amount":"1.00","period":"week"}`:            "10032 /period",
 		`{"name":"x","scope_type":"account","amount":"1.00","time_zone":"Mars/Olympus"}`: "10032 /time_zone",
@@ -37,7 +37,7 @@ func TestSpendLimits(t *testing.T) {
 			want(http.StatusCreated)
 	}
 	h.do("POST", path, `{"name":"one more","scope_type":"country","scope_value":"FR","amount":"1.00"}`).
-		wantError(http.StatusUnprocessableEntity, "10015 /scope_value")
+		wantError(http.StatusUnprocessableEntity, "10027 /scope_value")
 	made := h.do("POST", path, `{"name":"caller","scope_type":"caller","scope_value":"+13125550100","amount":"0","period":"hour"}`).
 		want(http.StatusCreated)
 	usage := h.do("GET", fmt.Sprint(path, "/", made["id"], "/usage"), "").want(http.StatusOK)
@@ -45,11 +45,17 @@ func TestSpendLimits(t *testing.T) {
 		t.Errorf("usage %v", usage)
 	}
 	_, pbx := h.pbx(`{"name":"limited"}`)
-	body := strings.Replace(attemptOf(pbx, "a@pbx", "+13125550199"), "+13125550199", "+13125550199", 1)
+	body := attemptOf(pbx, "a@pbx", "+13125550199")
 	refused := h.doWith(h.newKey(h.first.ID, ScopeAdmit), "POST", "/tollgate/v1/admissions", body).want(http.StatusOK)
 	if refused["decision"] == "allow" {
 		t.Fatalf("let through: %v", refused)
 	}
-	text := fmt.Sprint(refused)
-	_ = text
+	why := h.do("GET", fmt.Sprint("/tollgate/v1/decisions/", refused["id"]), "").want(http.StatusOK)
+	for _, wanted := range []string{
+		fmt.Sprint(made["id"]), "caller +13125550100 hour UTC", "posted 0.00", "at the latest",
+	} {
+		if !strings.Contains(fmt.Sprint(why), wanted) {
+			t.Errorf("the refusal does not say %q: %v", wanted, why)
+		}
+	}
 }
