@@ -45,7 +45,7 @@ func (s *server) checkRegistration(ctx context.Context, in *rest.Request) (*rest
 	if s.Registrations == nil {
 		return &rest.Response{Data: view}, nil
 	}
-	if r, known := s.Registrations.Registration(key); known {
+	if r, known := s.Registrations.Registration(in.Account, key); known {
 		view.Status = r.State
 		view.Transport = textOrNull(r.Transport)
 		view.UserAgent = textOrNull(r.UserAgent)

@@ -18,7 +18,7 @@ type registrar struct {
 	known      connection.Registration
 }
 
-func (r registrar) Registration(connection id.ID) (connection.Registration, bool) {
+func (r registrar) Registration(_, connection id.ID) (connection.Registration, bool) {
 	return r.known, connection == r.connection
 }
 

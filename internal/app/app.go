@@ -225,6 +225,9 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.recorder.Start(ctx); err != nil {
 		return err
 	}
+	if err := a.startRegistrations(ctx); err != nil {
+		return err
+	}
 	if err := a.sip.Start(ctx); err != nil {
 		return err
 	}

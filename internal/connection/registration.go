@@ -28,7 +28,7 @@ type Registration struct {
 // Registrations looks up registrations. The part of the server that accepts them
 // implements it.
 type Registrations interface {
-	// Registration returns the registration of a connection. ok is false if there has been
-	// none.
-	Registration(connection id.ID) (r Registration, ok bool)
+	// Registration returns the registration of a connection of an account. ok is false if
+	// there has been none.
+	Registration(account, connection id.ID) (r Registration, ok bool)
 }

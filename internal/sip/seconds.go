@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,17 @@ func ReadSeconds(value string) time.Duration {
 		return 0
 	}
 	return time.Duration(n) * time.Second
+}
+
+// ReadExpires reads the life of a registration: a malformed one is an hour (RFC 3261 section
+// 20.19), and one that is too long for a number is very long.
+func ReadExpires(value string) time.Duration {
+	number, _, _ := strings.Cut(value, ";")
+	n, err := strconv.ParseUint(trimSpace(number), 10, 31)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return time.Hour
+	}
+	return time.Duration(n) * time.Second // the most that there is where it was too long
 }
 
 // Refresher reads the parameter of a Session-Expires value.

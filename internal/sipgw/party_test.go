@@ -259,6 +259,7 @@ type dialog struct {
 	routes                        []string
 	cseq                          int
 	branch                        string
+	noContact                     bool // requests have only the Contact of their extra lines
 }
 
 func newDialog(p *party, callee string) *dialog {
@@ -290,7 +291,10 @@ func (p *party) text(method, uri string, d *dialog, extra, body string) string {
 	for _, route := range d.routes {
 		fmt.Fprintf(&b, "Route: <%s>\r\n", route)
 	}
-	fmt.Fprintf(&b, "Contact: %s\r\n%s", contact, extra)
+	if !d.noContact {
+		fmt.Fprintf(&b, "Contact: %s\r\n", contact)
+	}
+	b.WriteString(extra)
 	if body != "" {
 		b.WriteString("Content-Type: application/sdp\r\n")
 	}

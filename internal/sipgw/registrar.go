@@ -2,14 +2,15 @@ package sipgw
 
 import (
 	"cmp"
-	"slices"
+	"errors"
 	"strings"
-	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/internal/connection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/registration"
 	"github.com/tollgate/tollgate/internal/sip"
 )
 
@@ -18,54 +19,11 @@ const (
 	registrationLeast   = time.Minute
 	registrationMost    = time.Hour
 	registrationDefault = time.Hour
-	// mostBindings is how many contacts a user has at once; a further one takes the place of
-	// the one that ends first.
-	mostBindings = 10
-	// mostContactsAsked is how many a request may name.
-	mostContactsAsked = mostBindings
-	// mostRegistered is how many users have contacts, or had some.
-	mostRegistered  = 200_000
-	maxUserAgent    = 128
-	maxContactBytes = 512
+	// mostContactsAsked is how many contacts a request may name.
+	mostContactsAsked = registration.MostContacts
+	maxUserAgent      = 128
+	maxContactBytes   = 512
 )
-
-// binding is a contact of a user.
-type binding struct {
-	contact, callID string
-	seq             uint32
-	until           time.Time
-}
-
-// registered is what is known of a user's telephones.
-type registered struct {
-	bindings []binding
-	latest   connection.Registration
-	ended    time.Time // when the last binding ends by itself
-}
-
-// registrar keeps the contacts of digest users. No call is routed to them: telephones and
-// PBXs make no calls while they are not registered.
-type registrar struct {
-	mu    sync.Mutex // guards users
-	users map[id.ID]*registered
-}
-
-func newRegistrar() *registrar { return &registrar{users: make(map[id.ID]*registered)} }
-
-// wantedContact is what a REGISTER asks for one contact.
-type wantedContact struct {
-	contact string
-	expires time.Duration
-}
-
-// enrolment is a REGISTER as it is read.
-type enrolment struct {
-	callID string
-	seq    uint32
-	all    bool // Contact: *
-	wishes []wantedContact
-	latest connection.Registration
-}
 
 // refusedEnrolment is why a REGISTER is refused; 0 when it is not.
 type refusedEnrolment struct {
@@ -75,141 +33,77 @@ type refusedEnrolment struct {
 }
 
 // readEnrolment reads the contacts of a REGISTER.
-func readEnrolment(m *message, now time.Time) (e enrolment, no refusedEnrolment) {
-	e.callID, e.seq = strings.Clone(sip.Kept(m.CallID, maxCallID)), m.CSeq
-	e.latest = connection.Registration{State: connection.Registered, Contact: m.Peer.Addr, Transport: m.Peer.Transport(),
-		UserAgent: strings.Clone(sip.Kept(m.Get("user-agent"), maxUserAgent)), At: now}
+func readEnrolment(m *message, c *policy.Connection) (q registration.Request, no refusedEnrolment) {
+	q.From = registration.Binding{
+		Account: c.Account, Connection: c.ID, CallID: kept(m.CallID, maxCallID), Seq: m.CSeq,
+		Source: m.Peer.Addr, Transport: m.Peer.Transport(), UserAgent: kept(m.Get("user-agent"), maxUserAgent),
+	}
 	asked := registrationDefault
 	if value := m.Get("expires"); value != "" {
-		asked = sip.ReadSeconds(value)
+		asked = sip.ReadExpires(value)
 	}
 	contacts := m.All("contact")
 	if len(contacts) > mostContactsAsked {
-		return e, refusedEnrolment{status: 403, phrase: "Too Many Contacts"}
+		return q, refusedEnrolment{status: 403, phrase: "Too Many Contacts"}
 	}
 	for _, value := range contacts {
 		if value == "*" {
 			if len(contacts) > 1 || asked != 0 || m.Get("expires") == "" {
-				return e, refusedEnrolment{status: 400, phrase: "Contact * Needs Expires 0 And No Other Contact"}
+				return q, refusedEnrolment{status: 400, phrase: "Contact * Needs Expires 0 And No Other Contact"}
 			}
-			e.all = true
-			return e, no
+			q.All = true
+			return q, no
 		}
 		address, ok := sip.ReadAddress(value)
-		if _, isURI := sip.ParseURI(address.URI); !ok || !isURI || len(address.URI) > maxContactBytes {
-			return e, refusedEnrolment{status: 400, phrase: "Bad Contact"}
+		if _, isURI := sip.ParseURI(address.URI); !ok || !isURI || len(address.URI) > maxContactBytes ||
+			!utf8.ValidString(address.URI) {
+			return q, refusedEnrolment{status: 400, phrase: "Bad Contact"}
 		}
 		expires := asked
 		if text, found := address.Parameter("expires"); found {
-			expires = sip.ReadSeconds(text)
+			expires = sip.ReadExpires(text)
 		}
 		if expires > 0 && expires < registrationLeast {
-			return e, refusedEnrolment{423, "Interval Too Brief", sip.Line("Min-Expires", sip.Seconds(registrationLeast))}
+			return q, refusedEnrolment{423, "Interval Too Brief", sip.Line("Min-Expires", sip.Seconds(registrationLeast))}
 		}
-		e.wishes = append(e.wishes, wantedContact{strings.Clone(address.URI), min(expires, registrationMost)})
+		q.Wishes = append(q.Wishes, registration.Wish{
+			Contact: strings.Clone(address.URI), Expires: min(expires, registrationMost),
+		})
 	}
-	return e, no
+	return q, no
 }
 
-// enrol carries out a REGISTER as a whole or not at all, and returns the contacts that are
-// there afterwards.
-func (r *registrar) enrol(key id.ID, e enrolment, now time.Time) (bindings []binding, no refusedEnrolment) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	user := r.users[key]
-	if user == nil {
-		if user = new(registered); len(e.wishes) == 0 {
-			return nil, no
-		}
-		if len(r.users) >= mostRegistered {
-			return nil, refusedEnrolment{status: 503, phrase: "Too Many Registrations"}
-		}
-	}
-	kept := slices.DeleteFunc(slices.Clone(user.bindings), func(b binding) bool { return !now.Before(b.until) })
-	for _, b := range kept {
-		named := e.all || slices.ContainsFunc(e.wishes, func(w wantedContact) bool { return w.contact == b.contact })
-		if named && b.callID == e.callID && e.seq <= b.seq {
-			return nil, refusedEnrolment{status: 500, phrase: "Out Of Order"}
-		}
-	}
-	if e.all {
-		kept = nil
-	}
-	for _, w := range e.wishes {
-		kept = slices.DeleteFunc(kept, func(b binding) bool { return b.contact == w.contact })
-		if w.expires == 0 {
-			continue
-		}
-		if len(kept) >= mostBindings {
-			first := slices.MinFunc(kept, func(a, b binding) int { return a.until.Compare(b.until) })
-			kept = slices.DeleteFunc(kept, func(b binding) bool { return b.contact == first.contact })
-		}
-		kept = append(kept, binding{w.contact, e.callID, e.seq, now.Add(w.expires)})
-	}
-	r.users[key] = user
-	user.change(kept, &e)
-	return slices.Clone(kept), no
+// kept is a text of a message as it is kept beyond the message: bounded, and UTF-8.
+func kept(text string, most int) string {
+	return strings.Clone(strings.ToValidUTF8(sip.Kept(text, most), "\uFFFD"))
 }
 
-// change takes the bindings of a REGISTER in force.
-func (u *registered) change(kept []binding, e *enrolment) {
-	u.bindings = kept
-	switch {
-	case len(kept) == 0 && (e.all || len(e.wishes) > 0):
-		u.latest.State = connection.Unregistered
-	case len(e.wishes) > 0:
-		u.latest = e.latest
+// refusalOf is how a REGISTER is refused that was understood.
+func refusalOf(err error) refusedEnrolment {
+	if errors.Is(err, registration.ErrOutOfOrder) {
+		return refusedEnrolment{status: 500, phrase: "Out Of Order"}
 	}
-	u.ended = time.Time{}
-	for i := range kept {
-		if kept[i].until.After(u.ended) {
-			u.ended = kept[i].until
-		}
-	}
-}
-
-// of is what is known of the registrations with a connection.
-func (r *registrar) of(key id.ID, now time.Time) (connection.Registration, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	user := r.users[key]
-	if user == nil {
-		return connection.Registration{}, false
-	}
-	known := user.latest
-	if known.State == connection.Registered && !now.Before(user.ended) {
-		known.State = connection.Expired
-	}
-	return known, true
-}
-
-// live counts the bindings in force, and forgets the users of connections that are gone.
-func (r *registrar) live(snapshot *policy.Snapshot, now time.Time) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for key, user := range r.users {
-		if c := snapshot.Connection(key); c == nil || c.UserName == "" {
-			delete(r.users, key)
-			continue
-		}
-		for i := range user.bindings {
-			if now.Before(user.bindings[i].until) {
-				n++
-			}
-		}
-	}
-	return n
+	return refusedEnrolment{status: 503, phrase: "Too Many Registrations"}
 }
 
 // Registration implements connection.Registrations.
-func (srv *Server) Registration(key id.ID) (connection.Registration, bool) {
-	return srv.registrar.of(key, srv.config.Clock())
+func (srv *Server) Registration(account, key id.ID) (connection.Registration, bool) {
+	return srv.registrar.Of(account, key, srv.config.Clock())
 }
 
-// registered counts the contacts that are registered.
-func (srv *Server) registered() int {
-	return srv.registrar.live(srv.config.Live.Snapshot(), srv.config.Clock())
+// SweepRegistrations forgets what ended long ago, and what connections had that are gone.
+// all has everything stored that could have waited.
+func (srv *Server) SweepRegistrations(all bool) {
+	snapshot := srv.config.Live.Snapshot()
+	exists := func(key id.ID) bool {
+		c := snapshot.Connection(key)
+		return c != nil && c.UserName != ""
+	}
+	srv.registrar.Sweep(exists, srv.config.Clock(), all)
 }
+
+// Registrar keeps what is registered.
+func (srv *Server) Registrar() *registration.Registrar { return srv.registrar }
 
 // receiveRegister takes a REGISTER (RFC 3261 section 10.3). Whose it is, the digest says
 // alone: its From and To are the caller's choice.
@@ -232,31 +126,34 @@ func (sh *shard) receiveRegister(m *message) {
 		tx.Respond(403, "Register By TLS", "")
 		return
 	}
-	e, no := readEnrolment(m, sh.now)
-	var bindings []binding
+	q, no := readEnrolment(m, c)
+	var bindings []registration.Binding
 	if no.status == 0 {
-		bindings, no = srv.registrar.enrol(c.ID, e, sh.now)
+		var err error
+		if bindings, err = srv.registrar.Register(&q, sh.now); err != nil {
+			no = refusalOf(err)
+		}
 	}
 	if no.status != 0 {
 		tx.Respond(no.status, no.phrase, no.extra)
 		return
 	}
 	srv.count.registrations.Add(1)
-	tx.Respond(200, "OK", enrolled(bindings, &e, sh.now))
+	tx.Respond(200, "OK", enrolled(bindings, &q, sh.now))
 }
 
 // enrolled are the header fields of a 200: each contact with what is left of its time.
-func enrolled(bindings []binding, e *enrolment, now time.Time) string {
+func enrolled(bindings []registration.Binding, q *registration.Request, now time.Time) string {
 	var b strings.Builder
 	var granted time.Duration
 	for i := range bindings {
-		left := bindings[i].until.Sub(now)
-		b.WriteString(sip.Line("Contact", "<"+bindings[i].contact+">;expires="+sip.Seconds(left)))
-		if bindings[i].callID == e.callID && bindings[i].seq == e.seq {
+		left := bindings[i].Until.Sub(now)
+		b.WriteString(sip.Line("Contact", "<"+bindings[i].Contact+">;expires="+sip.Seconds(left)))
+		if bindings[i].CallID == q.From.CallID && bindings[i].Seq == q.From.Seq {
 			granted = max(granted, left)
 		}
 	}
-	if len(e.wishes) > 0 {
+	if len(q.Wishes) > 0 {
 		b.WriteString(sip.Line("Expires", sip.Seconds(granted)))
 	}
 	return b.String()

@@ -1,16 +1,13 @@
 package sipgw
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/icholy/digest"
 
 	"github.com/tollgate/tollgate/internal/connection"
-	"github.com/tollgate/tollgate/internal/id"
 )
 
 // registers sends a REGISTER of alice, with an answer to its challenge, and returns what
@@ -44,7 +41,7 @@ func TestRegister(t *testing.T) {
 	d.target = "sip:" + w.srv.Addr()
 	state := func(want string) {
 		t.Helper()
-		if r, _ := w.srv.Registration(worldUser); r.State != want {
+		if r, _ := w.srv.Registration(worldAccount, worldUser); r.State != want {
 			t.Errorf("%q, want %q", r.State, want)
 		}
 	}
@@ -53,7 +50,7 @@ func TestRegister(t *testing.T) {
 	contains(t, m, "contact", "<sip:"+phone.address()+">;expires=300")
 	contains(t, m, "expires", "300")
 	state(connection.Registered)
-	r, _ := w.srv.Registration(worldUser)
+	r, _ := w.srv.Registration(worldAccount, worldUser)
 	if r.Contact.String() != phone.address() || r.Transport != "UDP" {
 		t.Errorf("%+v", r)
 	}
@@ -68,57 +65,92 @@ func TestRegister(t *testing.T) {
 	w.settled()
 }
 
-func contactsOf(list []binding) (out []string) {
-	for _, b := range list {
-		out = append(out, b.contact)
+// TestRegistrationsInTheField: what telephones and scanners send, and what other
+// registrars were reported to get wrong.
+func TestRegistrationsInTheField(t *testing.T) {
+	type step struct {
+		callID  string // "" for that of the telephone
+		lines   string
+		status  string
+		want    []string // contacts
+		expires string
 	}
-	slices.Sort(out)
-	return out
-}
-
-// TestBindings: RFC 3261 section 10.3 step by step.
-func TestBindings(t *testing.T) {
-	r, now, user := newRegistrar(), time.Now(), id.ID(7)
-	seq := uint32(0)
-	ask := func(callID string, all bool, status int, want string, list ...wantedContact) {
-		t.Helper()
-		seq++
-		e := enrolment{callID: callID, seq: seq, all: all, wishes: list,
-			latest: connection.Registration{State: connection.Registered, At: now}}
-		kept, no := r.enrol(user, e, now)
-		if got := strings.Join(contactsOf(kept), " "); no.status != status || got != want {
-			t.Errorf("%d %q, want %d %q", no.status, got, status, want)
-		}
-	}
-	state := func(want string) {
-		t.Helper()
-		if got, _ := r.of(user, now); got.State != want {
-			t.Errorf("%q, want %q", got.State, want)
-		}
-	}
-	ask("c1", false, 0, "") // asks what there is
-	state("")
-	ask("c1", false, 0, "a", wantedContact{"a", time.Minute})
-	ask("c1", false, 0, "a b", wantedContact{"b", time.Hour})
-	ask("c2", false, 0, "a b")
-	seq -= 2
-	ask("c1", false, 500, "", wantedContact{"b", time.Minute}) // older than what is there
-	seq += 2
-	now = now.Add(2 * time.Minute)
-	ask("c1", false, 0, "b")
-	ask("c1", false, 0, "", wantedContact{"b", 0})
-	state(connection.Unregistered)
-	ask("c1", false, 0, "a b", wantedContact{"a", time.Minute}, wantedContact{"b", time.Minute})
-	state(connection.Registered)
-	now = now.Add(time.Minute)
-	state(connection.Expired)
-	ask("c1", false, 0, "a", wantedContact{"a", time.Minute})
-	ask("c3", true, 0, "")
-	state(connection.Unregistered)
-	for n := range 3 * mostBindings {
-		e := enrolment{callID: "c4", seq: uint32(n), wishes: []wantedContact{{fmt.Sprint(n), time.Hour + time.Duration(n)}}}
-		if kept, _ := r.enrol(user, e, now); len(kept) > mostBindings || !slices.Contains(contactsOf(kept), fmt.Sprint(n)) {
-			t.Fatalf("contacts %q", contactsOf(kept))
-		}
+	const a, b = "<sip:alice@10.0.0.7:5060>", "<sip:alice@10.0.0.7:61000;transport=tcp>"
+	for _, test := range []struct {
+		name  string
+		steps []step
+	}{
+		{"the time is a parameter of the contact alone", []step{
+			{"", "Contact: " + a + ";expires=120\r\n", "200", []string{a}, "120"},
+		}},
+		{"the time of the contact goes before that of the request", []step{
+			{"", "Contact: " + a + ";expires=120\r\nExpires: 600\r\n", "200", []string{a}, "120"},
+		}},
+		{"a new address and the old one in one request", []step{
+			{"", "Contact: " + a + "\r\nExpires: 300\r\n", "200", []string{a}, "300"},
+			{"", "Contact: " + b + ";expires=300, " + a + ";expires=0\r\n", "200", []string{b}, "300"},
+		}},
+		{"another Call-ID with a low CSeq refreshes the contact", []step{
+			{"", "Contact: " + a + "\r\nExpires: 300\r\n", "200", []string{a}, "300"},
+			{"rebooted", "Contact: " + a + "\r\nExpires: 600\r\n", "200", []string{a}, "600"},
+		}},
+		{"one telephone goes, the other stays", []step{
+			{"", "Contact: " + a + "\r\nExpires: 300\r\n", "200", []string{a}, "300"},
+			{"second", "Contact: " + b + "\r\nExpires: 600\r\n", "200",
+				[]string{a, b}, "600"},
+			{"second", "Contact: " + b + "\r\nExpires: 0\r\n", "200", []string{a}, "0"},
+		}},
+		{"gone twice", []step{
+			{"", "Contact: " + a + "\r\nExpires: 0\r\n", "200", nil, "0"},
+			{"", "Contact: *\r\nExpires: 0\r\n", "200", nil, ""},
+		}},
+		{"all go only by themselves and at once", []step{
+			{"", "Contact: " + a + "\r\nExpires: 300\r\n", "200", []string{a}, "300"},
+			{"", "Contact: *\r\nExpires: 60\r\n", "400", nil, ""},
+			{"", "Contact: *\r\n", "400", nil, ""},
+			{"", "Contact: *\r\nContact: " + a + "\r\nExpires: 0\r\n", "400", nil, ""},
+			{"", "", "200", []string{a}, ""},
+		}},
+		{"a month is shortened, and the telephone is told", []step{
+			{"", "Contact: " + a + "\r\nExpires: 2678400\r\n", "200", []string{a}, "3600"},
+		}},
+		{"a restart says so", []step{
+			{"", "Contact: " + a + "\r\nExpires: 0\r\nReason: Last=reset-restart\r\n", "200", nil, "0"},
+		}},
+		{"more than a number holds is not nothing", []step{
+			{"", "Contact: " + a + "\r\nExpires: 4294967295\r\n", "200", []string{a}, "3600"},
+			{"", "Contact: " + a + ";expires=99999999999999999999\r\n", "200", []string{a}, "3600"},
+			{"", "Contact: " + a + ";expires=\"soon\"\r\n", "200", []string{a}, "3600"},
+		}},
+		{"scanners", []step{
+			{"", "Contact: <sip:a@b>\r\nExpires: -5\r\nExpires: soon\r\n", "200", []string{"<sip:a@b>"}, "3600"},
+			{"", "", "200", []string{"<sip:a@b>"}, ""},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, wish{user: true})
+			phone := w.party(strangerAddress, false)
+			dialogs := map[string]*dialog{}
+			for i, s := range test.steps {
+				d := dialogs[s.callID]
+				if d == nil {
+					d = newDialog(phone, "alice")
+					d.target = "sip:" + w.srv.Addr()
+					d.noContact = true
+					dialogs[s.callID] = d
+				}
+				m := registers(phone, d, s.lines, s.status)
+				var got []string
+				for _, contact := range m.All("contact") {
+					uri, _, _ := strings.Cut(contact, ";expires=")
+					got = append(got, uri)
+				}
+				slices.Sort(got)
+				if s.status == "200" && (!slices.Equal(got, s.want) || m.Get("expires") != s.expires) {
+					t.Errorf("step %d: %q and %q", i, got, m.Get("expires"))
+				}
+			}
+			w.settled()
+		})
 	}
 }

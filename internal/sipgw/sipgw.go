@@ -25,6 +25,7 @@ import (
 	"github.com/tollgate/tollgate/internal/media"
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/reach"
+	"github.com/tollgate/tollgate/internal/registration"
 	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/shaken"
 	"github.com/tollgate/tollgate/internal/sip"
@@ -104,7 +105,7 @@ type Server struct {
 	tagSecret    [32]byte
 	nonces       *sip.Nonces
 	guesses      *guesses
-	registrar    *registrar
+	registrar    *registration.Registrar
 	strikes      strikes
 	shards       []*shard
 	seed         maphash.Seed
@@ -133,8 +134,10 @@ func New(config Config) *Server {
 	config.setDefaults()
 	srv := &Server{
 		knowsItself: alone,
-		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(), registrar: newRegistrar(),
-		seed: maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".", decoy: connection.HA1Of("", cryptorand.Text()),
+		config:      config, log: config.Logger, nonces: sip.NewNonces(), guesses: newGuesses(),
+		registrar: registration.NewRegistrar(),
+		seed:      maphash.MakeSeed(), mark: "tg" + cryptorand.Text()[:8] + ".",
+		decoy:      connection.HA1Of("", cryptorand.Text()),
 		retryAfter: strconv.Itoa(int(config.Timers.RetryAfter / time.Second)),
 		ended:      make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}

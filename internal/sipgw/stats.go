@@ -48,6 +48,7 @@ type Stats struct {
 	GuessesHeld   uint64 // digests that were not checked, since there were too many wrong ones before
 	Registrations uint64 // REGISTERs that were carried out
 	Registered    int    // contacts that are registered
+	Unsaved       int    // contacts that wait for being stored
 	MediaErrors   uint64 // session descriptions that could not be anchored
 
 	Unanswered uint64 // requests that got no answer, above the budgets of strangers and of refusals
@@ -69,9 +70,9 @@ func (srv *Server) Stats() Stats {
 		Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
 		Registrations: c.registrations.Load(),
-		Registered:    srv.registered(),
 		Unanswered:    t.Unanswered.Load(), EvictedConnections: t.Evicted.Load(),
 	}
+	s.Registered, s.Unsaved = srv.registrar.Count(srv.config.Clock())
 	for class := range s.RefusedConnections {
 		s.RefusedConnections[class] = t.RefusedConnections[class].Load()
 	}

@@ -62,7 +62,9 @@ var (
 	descSIPRegisters = prometheus.NewDesc("tollgate_sip_registers_total",
 		"REGISTER requests that were carried out.", nil, nil)
 	descSIPBindings = prometheus.NewDesc("tollgate_sip_registered_contacts",
-		"Contacts of telephones that are registered with this process.", nil, nil)
+		"Contacts of telephones that are registered, with whichever node.", nil, nil)
+	descSIPUnsaved = prometheus.NewDesc("tollgate_sip_registrations_unsaved",
+		"Contacts of telephones that wait for being written to the database.", nil, nil)
 	descSIPCalls = prometheus.NewDesc("tollgate_sip_live_calls",
 		"Calls on the SIP server of this process.", nil, nil)
 	descSIPQueue   = prometheus.NewDesc("tollgate_sip_queue", "SIP messages waiting to be handled.", nil, nil)
@@ -90,7 +92,7 @@ var (
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descSIPMessages, descSIPDropped, descSIPSendErrors, descSIPAttempts,
 		descSIPAnswered, descSIPForks, descMediaErrors,
-		descSIPLedger, descSIPAuth, descSIPRegisters, descSIPBindings,
+		descSIPLedger, descSIPAuth, descSIPRegisters, descSIPBindings, descSIPUnsaved,
 		descSIPCalls, descSIPQueue, descSIPStreams, descSIPRefusedStreams, descSIPEvictedStreams,
 		descLeases, descEmergencies, descEmergencyLive,
 		descPending, descRefused} {
@@ -130,6 +132,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSIPAuth, stats.Bans, "banned")
 	count(descSIPRegisters, stats.Registrations)
 	gauge(descSIPBindings, float64(stats.Registered))
+	gauge(descSIPUnsaved, float64(stats.Unsaved))
 	load := c.SIPLoad()
 	gauge(descSIPCalls, float64(load.Calls))
 	gauge(descSIPQueue, float64(load.Queued))

@@ -54,6 +54,7 @@ type Metrics struct {
 	attemptTimes  prometheus.Histogram
 	rejected      *prometheus.CounterVec
 	logins        *prometheus.CounterVec
+	unregistered  prometheus.Counter
 }
 
 // New makes the metrics of a server. version is what it says it is.
@@ -98,6 +99,10 @@ func New(version string) *Metrics {
 		}),
 		logins: counters("tollgate_api_auth_failures_total", "API requests rejected before they were handled, by cause.",
 			"reason"),
+		unregistered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tollgate_sip_registration_failures_total",
+			Help: "Attempts to write registrations to the database, or to read those of other nodes, that failed.",
+		}),
 		rejected: counters("tollgate_admission_events_rejected_total",
 			"Call events from outside switches that were rejected, by cause.", "why"),
 	}
@@ -107,7 +112,7 @@ func New(version string) *Metrics {
 	}, func() float64 { return 1 })
 	m.registry.MustRegister(m.calls, m.refusals, m.durations, m.delays, m.grants, m.groupSizes, m.groupTimes,
 		m.groupFailures,
-		m.groupWaiting, m.attempts, m.attemptTimes, m.rejected, m.logins, build,
+		m.groupWaiting, m.attempts, m.attemptTimes, m.rejected, m.logins, m.unregistered, build,
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(liveHeap)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.preset()
@@ -194,6 +199,9 @@ func (m *Metrics) Attempt(a webhook.Attempt) {
 	m.attempts.WithLabelValues(string(a.State)).Inc()
 	m.attemptTimes.Observe(float64(a.DurationMs) / 1000)
 }
+
+// RegistrationsFailed counts a time that registrations were not written or not read.
+func (m *Metrics) RegistrationsFailed() { m.unregistered.Inc() }
 
 // LoginFailed counts a request that the API did not let in.
 func (m *Metrics) LoginFailed(why string) { m.logins.WithLabelValues(why).Inc() }

@@ -48,7 +48,7 @@ func accountNoun() *noun[store.Account, id.ID] {
 		},
 		removable: emptyAccount,
 		drop: func(ctx context.Context, tx *database.Tx, a *T) ([]policy.Change, error) {
-			for _, table := range []string{"key_uses", "api_keys", "idempotency_keys", "ledger_reports"} {
+			for _, table := range []string{"key_uses", "api_keys", "idempotency_keys", "ledger_reports", "registrations"} {
 				if err := tx.Exec(ctx, "DELETE FROM "+table+" WHERE account_id = $1", int64(a.ID)); err != nil {
 					return nil, err
 				}

@@ -187,6 +187,11 @@ func dropConnection(ctx context.Context, tx *database.Tx, c *connection.Base) (c
 	if err != nil {
 		return nil, err
 	}
+	err = tx.Exec(ctx, "DELETE FROM registrations WHERE account_id = $1 AND connection_id = $2", int64(c.AccountID),
+		int64(c.ID))
+	if err != nil {
+		return nil, err
+	}
 	webhooks, err := dropWebhooksOf(ctx, tx, c.AccountID, c.ID)
 	return append(changes, webhooks...), err
 }

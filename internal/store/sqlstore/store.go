@@ -9,9 +9,9 @@
 // answered is lost. Reads have connections of their own and do not wait for it.
 //
 // Rooms read and write through package database: the outbox of webhooks, calls, decks,
-// recordings and bans are packages of their own, which Open puts together. Here are the
-// resources, each of which is a noun (nouns.go), what scopes have spent, and the audit of
-// the ledger. What differs between the databases in their statements is in dialect.go.
+// recordings, registrations and bans are packages of their own, which Open puts together.
+// Here are the resources, each of which is a noun (nouns.go), what scopes have spent, and
+// the audit of the ledger. What differs between the databases in their statements is in dialect.go.
 //
 // A command that names a call by an id that was used before is answered from the
 // call's lease or, when the call has ended, from its record: Reserve as well.
@@ -50,6 +50,7 @@ import (
 	"github.com/tollgate/tollgate/internal/store/sqlstore/outbox"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/postgres"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/recordings"
+	"github.com/tollgate/tollgate/internal/store/sqlstore/registrations"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/sqlite"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/table"
 	"github.com/tollgate/tollgate/internal/webhook"
@@ -136,6 +137,7 @@ type Store struct {
 	*calls.Calls
 	*decks.Decks
 	*recordings.Recordings
+	*registrations.Registrations
 
 	config  Config
 	live    *policy.Live
@@ -178,6 +180,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	s.db.Changes = s.outbox
 	accounts := owners{s.db}
 	s.Bans = bans.New(s.db)
+	s.Registrations = registrations.New(s.db, config.Owner)
 	s.Decks = decks.New(s.db, config.Live, config.IDs, accounts)
 	s.Calls = calls.New(s.db, accounts.Each)
 	s.Recordings = recordings.New(s.db, s.outbox, accounts.Each)

@@ -12,6 +12,9 @@ import (
 // answerPruneInterval is how often answers that are past their age are deleted.
 const answerPruneInterval = 10 * time.Minute
 
+// registrationPruneInterval is how often registrations are deleted that ended long ago.
+const registrationPruneInterval = 10 * time.Minute
+
 // recordExpiryInterval is how often call records are deleted that are past their time.
 const recordExpiryInterval = time.Minute
 
@@ -26,6 +29,7 @@ func (s *Store) tick() {
 	ctx := context.Background() // Close waits for what has begun
 	var pruned, swept record.Day
 	var answersPruned, recordsExpired time.Time
+	var registrationsPruned time.Time
 	var moreRecords bool
 	for {
 		select {
@@ -52,6 +56,13 @@ func (s *Store) tick() {
 				recordsExpired = now
 			} else if !s.isClosed() {
 				s.log.Warn("delete call records that are past their time; trying again at the next tick", "error", err)
+			}
+		}
+		if now := s.config.Clock(); now.Sub(registrationsPruned) >= registrationPruneInterval {
+			if err := s.PruneRegistrations(ctx, now); err == nil {
+				registrationsPruned = now
+			} else if !s.isClosed() {
+				s.log.Warn("delete registrations that ended long ago; trying again at the next tick", "error", err)
 			}
 		}
 		if today := record.DayOf(s.config.Clock().UnixMicro()); today != pruned {

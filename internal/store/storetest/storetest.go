@@ -56,6 +56,7 @@ type Store interface {
 	store.RecordingFiles
 	store.Verifications
 	store.Bans
+	store.Registrations
 
 	Accounts() collection.Of[store.Account, id.ID]
 	Profiles() collection.Of[profile.Profile, id.ID]
@@ -74,6 +75,7 @@ type Store interface {
 
 	EnsureFirst(ctx context.Context) (account store.Account, created bool, err error)
 	PutKey(ctx context.Context, k store.Key) (store.Key, error)
+	PruneRegistrations(ctx context.Context, now time.Time) error
 	CountKeys(ctx context.Context) (int, error)
 	Close() error
 }
@@ -124,6 +126,8 @@ func Run(t *testing.T, open Opener) {
 		{"Queue", testQueue},
 		{"Reopen", testReopen},
 		{"Bans", testBans},
+		{"Registrations", testRegistrations},
+		{"RegistrationsOfTheDeleted", testRegistrationsOfTheDeleted},
 		{"Numbering", testNumbering},
 		{"NumberLists", testNumberLists},
 		{"Verification", testVerification},

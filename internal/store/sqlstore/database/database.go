@@ -27,13 +27,17 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// Reader reads what one of the two ledgers, and the database around it, has.
+// Reader reads what one of the two ledgers, and the database around it, has, and writes
+// what is of no concern to the ledger.
 type Reader interface {
 	// Read runs f in a transaction that sees one state of the database and, where there
 	// is row-level security, the rows of the account alone; of all with EveryAccount.
 	Read(ctx context.Context, account id.ID, f func(table.Querier) error) error
 	// ReadLedger is Read for what commands change.
 	ReadLedger(ctx context.Context, account id.ID, f func(table.Querier) error) error
+	// Beside runs f in a transaction with the rows of all accounts in sight, for what
+	// neither commands nor the configuration look at: where it can, beside the writer.
+	Beside(ctx context.Context, f func(table.Querier) error) error
 	// Lease finds a live call of an account, or nil. A call that has ended when it looks
 	// has its record for reads that begin after that.
 	Lease(ctx context.Context, account id.ID, call uuid.UUID) (*admission.Lease, error)

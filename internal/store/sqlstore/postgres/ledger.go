@@ -125,6 +125,18 @@ func setAccount(account id.ID) string {
 	return "SET LOCAL tollgate.account = '" + name + "'"
 }
 
+// Beside runs f in a transaction of its own, which no command waits for.
+func (l *Ledger) Beside(ctx context.Context, f func(table.Querier) error) error {
+	tx, err := l.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(plain{tx}); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
 // ReadLedger is Read: the tables are the ledger.
 func (l *Ledger) ReadLedger(ctx context.Context, account id.ID, f func(table.Querier) error) error {
 	return l.Read(ctx, account, f)

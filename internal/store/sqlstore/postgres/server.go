@@ -118,7 +118,8 @@ func (l *Ledger) openPools(ctx context.Context) error {
 		writing.RuntimeParams[name] = value
 	}
 	l.write = stdlib.OpenDB(*writing)
-	l.write.SetMaxOpenConns(2) // one for the writer, one that adds rows to be locked
+	// One for the writer, one that adds rows to be locked, one for what is written beside it.
+	l.write.SetMaxOpenConns(3)
 	if err := checkServer(ctx, l.write, l.Logger); err != nil {
 		return errors.Join(err, l.closePools())
 	}

@@ -90,6 +90,11 @@ func (l *Ledger) Read(ctx context.Context, _ id.ID, f func(table.Querier) error)
 	return errors.Join(f(tx), tx.Rollback())
 }
 
+// Beside runs f in the writer, since SQLite has only one at a time. f must be short.
+func (l *Ledger) Beside(ctx context.Context, f func(table.Querier) error) error {
+	return l.queue.Wait(ctx, &ledger.Work{Write: func(tx *ledger.Tx) error { return f(tx) }})
+}
+
 // ReadLedger is Read with everything in the tables that was answered before.
 func (l *Ledger) ReadLedger(ctx context.Context, account id.ID, f func(table.Querier) error) error {
 	l.upToDate(ctx)

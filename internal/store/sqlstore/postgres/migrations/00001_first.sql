@@ -313,6 +313,29 @@ CREATE TABLE bans (
 	expires_at BIGINT NOT NULL
 );
 
+-- The contacts that telephones have registered, until some time after they have ended.
+-- owner is the run of the node that has written the row, and changed when: a number that
+-- rises, by which other nodes find it.
+CREATE TABLE registrations (
+	account_id    BIGINT NOT NULL,
+	connection_id BIGINT NOT NULL,
+	contact       TEXT COLLATE "C" NOT NULL,
+	call_id       TEXT COLLATE "C" NOT NULL,
+	seq           BIGINT NOT NULL,
+	at            BIGINT NOT NULL,
+	registered_at BIGINT NOT NULL,
+	until         BIGINT NOT NULL,
+	removed       BOOLEAN NOT NULL,
+	source        TEXT COLLATE "C" NOT NULL,
+	transport     TEXT COLLATE "C" NOT NULL,
+	user_agent    TEXT COLLATE "C" NOT NULL,
+	owner         BYTEA   NOT NULL,
+	changed       BIGINT NOT NULL,
+	PRIMARY KEY (account_id, connection_id, contact)
+);
+CREATE INDEX registrations_changed ON registrations (changed);
+CREATE INDEX registrations_until ON registrations (until);
+
 -- The row is put in by whoever restores a copy, and goes when a node is started.
 CREATE TABLE copied (
 	one BIGINT NOT NULL PRIMARY KEY CHECK (one = 1),
@@ -361,7 +384,7 @@ BEGIN
 		/* resources */ 'accounts', 'key_uses', 'rate_decks', 'deck_chunks', 'tags', 'profile_tags',
 		'verification_calls', 'leases', 'spend_days', 'spend_holds', 'emergency_days', 'callee_counts',
 		'call_records', 'call_slices', 'record_sweeps', 'recordings', 'webhook_events', 'webhook_deliveries',
-		'webhook_queues', 'idempotency_keys', 'audit_events']
+		'webhook_queues', 'idempotency_keys', 'audit_events', 'registrations']
 	LOOP
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', guarded);
 		EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', guarded);

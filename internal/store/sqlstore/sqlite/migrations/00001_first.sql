@@ -303,6 +303,29 @@ CREATE TABLE bans (
 	expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The contacts that telephones have registered, until some time after they have ended.
+-- owner is the run of the node that has written the row, and changed when: a number that
+-- rises, by which other nodes find it.
+CREATE TABLE registrations (
+	account_id    INTEGER NOT NULL,
+	connection_id INTEGER NOT NULL,
+	contact       TEXT    NOT NULL,
+	call_id       TEXT    NOT NULL,
+	seq           INTEGER NOT NULL,
+	at            INTEGER NOT NULL,
+	registered_at INTEGER NOT NULL,
+	until         INTEGER NOT NULL,
+	removed       INTEGER NOT NULL,
+	source        TEXT    NOT NULL,
+	transport     TEXT    NOT NULL,
+	user_agent    TEXT    NOT NULL,
+	owner         BLOB    NOT NULL,
+	changed       INTEGER NOT NULL,
+	PRIMARY KEY (account_id, connection_id, contact)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registrations_changed ON registrations (changed);
+CREATE INDEX registrations_until ON registrations (until);
+
 -- The row is there in a copy that was made for safekeeping, until it is opened.
 CREATE TABLE copied (
 	one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
