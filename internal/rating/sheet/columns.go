@@ -294,7 +294,9 @@ func (c *columns) check() error {
 	for _, i := range c.index[unknown] {
 		if strings.TrimSpace(c.names[i]) != "" {
 			asked = append(asked, fmt.Sprintf("%q", excerpt(c.names[i])))
-			mapping[excerpt(c.names[i])] = guess(c.names[i])
+			if len(mapping) < mostNamed {
+				mapping[excerpt(c.names[i])] = guess(c.names[i])
+			}
 		}
 	}
 	switch {
@@ -355,11 +357,13 @@ func (c *columns) list() string {
 	return joinMost(quoted)
 }
 
+// mostNamed is how many columns a message names.
+const mostNamed = 12
+
 // joinMost joins as many as a message has room for.
 func joinMost(items []string) string {
-	const most = 12
-	if len(items) > most {
-		return strings.Join(items[:most], ", ") + fmt.Sprintf(" and %d more", len(items)-most)
+	if len(items) > mostNamed {
+		return strings.Join(items[:mostNamed], ", ") + fmt.Sprintf(" and %d more", len(items)-mostNamed)
 	}
 	return strings.Join(items, ", ")
 }

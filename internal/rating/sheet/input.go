@@ -175,8 +175,8 @@ func (s *Sheet) separator(head []byte, o *Options) rune {
 			if err != nil {
 				break
 			}
-			found := len(record)
-			if readColumns(record, o.Columns).looksLikeHeader() {
+			found := min(len(record), maxColumns)
+			if len(record) <= maxColumns && readColumns(record, o.Columns).looksLikeHeader() {
 				found += 1000
 			} else if n > 0 {
 				continue

@@ -37,6 +37,9 @@ const (
 	DefaultMaxErrors = 100
 )
 
+// maxColumns is far more than any carrier's sheet has.
+const maxColumns = 1000
+
 // mostListed is how many skipped rows and notes a Sheet has; all are counted.
 const mostListed = 100
 
@@ -267,6 +270,9 @@ func (f *file) findHeader(t table) error {
 			return err
 		case blank(record):
 			continue
+		}
+		if len(record) > maxColumns {
+			return fmt.Errorf("%w: line %d has %d columns: want at most %d", ErrHeader, line, len(record), maxColumns)
 		}
 		c := readColumns(record, f.o.Columns)
 		if c.looksLikeHeader() {

@@ -147,6 +147,8 @@ func TestReadLimits(t *testing.T) {
 		{"header of commas", strings.Repeat(",", 2<<20), sheet.Limits{},
 			"error: read rate deck after line 0, of at most 67108864 bytes: file is too large: a row has more than 1048576 " +
 				"bytes; is a quote left open?\n"},
+		{"columns", "prefix,rate" + strings.Repeat(",x", 1000) + "\n", sheet.Limits{},
+			"error: read rate deck: not the header line of a rate deck: line 1 has 1002 columns: want at most 1000\n"},
 		{"rows", file, sheet.Limits{MaxRows: 2}, "error: read rate deck: file has too many rows: more than 2\n"},
 		{"field", file, sheet.Limits{MaxFieldBytes: 3},
 			"line 2, column \"rate\", value \"0.01\": the field has 4 bytes: want at most 3\n" +

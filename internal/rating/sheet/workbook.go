@@ -82,7 +82,7 @@ func lookInto(file *excelize.File, name string, o *Options) (header, filled bool
 			return false, filled
 		}
 		filled = filled || !blank(cells)
-		if readColumns(cells, o.Columns).looksLikeHeader() {
+		if len(cells) <= maxColumns && readColumns(cells, o.Columns).looksLikeHeader() {
 			return true, true
 		}
 	}
