@@ -234,6 +234,18 @@ func present(audio []int16, rate int, hz float64) (heard, whole int) {
 	return heard, whole
 }
 
+// crossTalk are the tenths of a second in which the other side's tone is heard. Where the own tone is not whole, as on
+// a busy machine, its edges have some of every frequency, but less than they have of their own.
+func crossTalk(audio []int16, rate int, own, other float64) (heard int) {
+	for tenth := rate / 10; len(audio) >= tenth; audio = audio[tenth:] {
+		strength := amplitude(audio[:tenth], rate, other)
+		if strength > toneAmplitude*0.02 && strength > amplitude(audio[:tenth], rate, own)/2 {
+			heard++
+		}
+	}
+	return heard
+}
+
 // checkVoices looks for each side's tone where it belongs, from the answer to the
 // end, and nowhere else.
 func checkVoices(t *testing.T, audio [][]int16, channels string, rate int) {
@@ -250,7 +262,7 @@ func checkVoices(t *testing.T, audio [][]int16, channels string, rate int) {
 		if _, whole := present(side.audio, rate, side.own); whole < tenths-3 {
 			t.Errorf("%s: in %d of %d tenths of a second the tone is whole", side.name, whole, tenths)
 		}
-		if heard, _ := present(side.audio, rate, side.others); channels == "dual" && heard > 0 {
+		if heard := crossTalk(side.audio, rate, side.own, side.others); channels == "dual" && heard > 0 {
 			t.Errorf("%s: the other side is heard for %d tenths of a second", side.name, heard)
 		}
 	}

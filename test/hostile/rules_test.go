@@ -99,6 +99,8 @@ var ofOneEdge = map[admission.Reason]string{
 		"TestAllowedSources of internal/api is the other edge",
 	admission.ReasonHungUp: "nothing refuses a call for it: it ends one that is up, and TestHangUp of " +
 		"test/e2e does so at both edges",
+	admission.ReasonCallLength: "nothing refuses a call for it: it ends one that is up, and tests of internal/sipgw and " +
+		"internal/admission have it end calls at both edges",
 	admission.ReasonCallIDUsed: "the ids of calls over SIP are the server's own",
 	admission.ReasonCallEnded:  "the ids of calls over SIP are the server's own",
 }
