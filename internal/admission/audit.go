@@ -20,10 +20,10 @@ type Invariant uint8
 
 // The invariants that an Auditor recomputes.
 const (
-	// Channels (I1): no call was let through beyond a limit of channels in force.
+	// Channels (I1): no call was admitted beyond a limit of channels in force.
 	Channels Invariant = iota
 	// Limit (I2): with end_calls posted and held are within the largest limit of the
-	// day, and no call was let through whose first grant did not fit.
+	// day, and no call was admitted whose first grant did not fit.
 	Limit
 	// OneRecord (I4): each call is either live or has exactly one record.
 	OneRecord
@@ -63,10 +63,10 @@ type Audit struct {
 	Breaches []Breach
 }
 
-// Holds says that nothing is broken.
+// Holds means that nothing is broken.
 func (a *Audit) Holds() bool { return len(a.Breaches) == 0 }
 
-// keptBreaches is how many breaches of one invariant are told one by one.
+// keptBreaches is how many breaches of one invariant are reported one by one.
 const keptBreaches = 100
 
 // Auditor recomputes the invariants from the rows of a ledger: first all leases,
@@ -85,7 +85,7 @@ type Auditor struct {
 	counted bool                      // there is a record before
 }
 
-// admitted is a live call in a scope whose channels were limited when it was let through.
+// admitted is a live call in a scope whose channels were limited when it was admitted.
 type admitted struct {
 	call uuid.UUID
 	seen int32 // other calls that were live then
@@ -96,8 +96,8 @@ type auditedDay struct {
 	found                          bool // there is a row
 	row                            Spend
 	charged, holding, overrunCosts money.Amount
-	firstMicros                    int64 // when the first of its calls was let through
-	unlimited                      bool  // one was let through while calls did not end at a limit
+	firstMicros                    int64 // when the first of its calls was admitted
+	unlimited                      bool  // one was admitted while calls did not end at a limit
 }
 
 // call notes a call that has money on the day.
@@ -143,7 +143,7 @@ func (a *Auditor) charge(c *charge, key SpendKey) *auditedDay {
 	return d
 }
 
-// SpendLimit says that a spend limit counts. All of them come before leases and records.
+// SpendLimit means that a spend limit counts. All of them come before leases and records.
 func (a *Auditor) SpendLimit(l *policy.Limit) {
 	a.limits[l.Account] = append(a.limits[l.Account], l)
 	a.byScope[LimitScope(l.ID)] = l
@@ -214,7 +214,7 @@ func (a *Auditor) seen(scope id.ID, kind string, call uuid.UUID, live, most int3
 	}
 }
 
-// decision judges again what a call that was let through was let through on.
+// decision judges again the facts on which a call was admitted.
 func (a *Auditor) decision(row string, encoded []byte) *Decision {
 	d, err := DecodeDecision(encoded)
 	if err != nil {
@@ -298,7 +298,7 @@ func (a *Auditor) Day(key SpendKey, spend Spend) {
 	d.found, d.row = true, spend
 }
 
-// Swept says that records of calls of an account that ended before a day were deleted,
+// Swept means that records of calls of an account that ended before a day were deleted,
 // as its retention wants it. What was posted on those days is then more than what the
 // records that are left were charged, and must not be less.
 func (a *Auditor) Swept(account id.ID, before record.Day) {
@@ -309,7 +309,7 @@ func (a *Auditor) Swept(account id.ID, before record.Day) {
 }
 
 // Finish compares what belongs together. largest is the largest limit that was in
-// force while grants of a day could be made to calls that were let through from a
+// force while grants of a day could be made to calls that were admitted from a
 // time on, if calls were ended at a limit all the while.
 func (a *Auditor) Finish(largest func(key SpendKey, fromMicros int64) (limit money.Amount, ok bool)) Audit {
 	a.finishScopes()
@@ -319,7 +319,7 @@ func (a *Auditor) Finish(largest func(key SpendKey, fromMicros int64) (limit mon
 	return a.audit
 }
 
-// finishScopes looks for more live calls than could have been let through. Each of
+// finishScopes looks for more live calls than could have been admitted. Each of
 // them was alone, or saw those that came before it: sorted by what they saw, the
 // one at place n, from 0, must have seen n others. This holds in whatever order they came.
 func (a *Auditor) finishScopes() {

@@ -5,7 +5,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// refusalRecord is the record of an attempt that was not let through.
+// refusalRecord is the record of an attempt that was not admitted.
 func refusalRecord(d *Decision, c *Call) *record.Call {
 	f := &d.Facts
 	r := &record.Call{

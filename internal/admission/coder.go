@@ -16,7 +16,7 @@ import (
 // rule. A new rule, or a new field at the end of a section, needs no new version.
 const EncodingVersion = 5
 
-// ErrDecision says that stored bytes are not a decision.
+// ErrDecision means that stored bytes are not a decision.
 var ErrDecision = errors.New("not an encoded decision")
 
 // Append appends the stored form of the decision: its facts, its reason and its
@@ -73,7 +73,7 @@ func (w *desk) code() {
 // coder is a packed.Coder that knows countries.
 type coder struct{ packed.Coder }
 
-// section writes or reads facts behind their length. Most rules have nothing to say of
+// section writes or reads facts behind their length. Most rules have no facts for
 // most calls, which is one byte.
 func (c *coder) section(f *Facts, code func(*coder, *Facts)) {
 	s := c.Begin()

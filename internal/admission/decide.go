@@ -34,11 +34,11 @@ type Call struct {
 	// Account is whose the attempt is, where the edge knows it without a connection.
 	Account id.ID
 	// EdgeRefusal is set by an edge that cannot take the call whatever the rules
-	// say, so that the attempt leaves its record all the same.
+	// say, so that the attempt leaves its record anyway.
 	EdgeRefusal Reason
 	// MaxSecs is how long the server lets any call last, by its settings; 0 is no limit.
 	MaxSecs int64
-	// NoWayIn says that no SIP request can be recognised as one of the connection.
+	// NoWayIn means that no SIP request can be recognised as one of the connection.
 	NoWayIn bool
 	// Request is the proof by which the switch can repeat this very request, zero for none.
 	Request uuid.UUID
@@ -57,7 +57,7 @@ type Usage interface {
 	SpendIn(scope Scope, day record.Day) ScopeSpend
 	// SpendUnder is what counts for a spend limit at an instant.
 	SpendUnder(l *policy.Limit, atMicros int64) ScopeSpend
-	// Calls counts the calls of a profile that were let through to a number in
+	// Calls counts the calls of a profile that were admitted to a number in
 	// one instance of its calling window.
 	Calls(profile id.ID, callee e164.Number, window int32) int32
 	// Begun counts the calls of a connection that were begun in the past second, at
@@ -124,7 +124,7 @@ func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) (made Deci
 
 // desk is where a decision is made, written or read. The functions of the rules are
 // called by pointer, so the compiler has what they are given on the heap; desks are
-// used again, so that it is there already.
+// used again, so that it is allocated already.
 type desk struct {
 	decision Decision
 	inquiry  inquiry
@@ -181,7 +181,7 @@ func gather(f *Facts, in *inquiry) {
 }
 
 // judge applies the rules in order. The first that refuses gives the reason; the
-// rest are judged all the same, so that an explanation shows all that stands in
+// rest are judged anyway, so that an explanation shows all that stands in
 // the way. One is not judged when the facts that it looks at could not be gathered
 // because an earlier rule refused, or are of before there was the rule.
 func judge(f *Facts) (reason Reason, verdicts [NumRules]Verdict) {

@@ -11,7 +11,7 @@ import (
 )
 
 // Emergency calls hold no channel and no money, and no limit ends them. They are
-// metered all the same: what they have cost is posted on days of their own, which
+// metered anyway: what they have cost is posted on days of their own, which
 // no limit counts.
 
 // EmergencyKey names the emergency calls of a connection on one day.
@@ -22,7 +22,7 @@ type EmergencyKey struct {
 
 // EmergencyDay is what is counted of the emergency calls of a connection on a day.
 type EmergencyDay struct {
-	Started    int64 // calls that were let through
+	Started    int64 // calls that were admitted
 	Ended      int64 // of them, whatever day they ended on
 	BilledSecs int64
 	Posted     money.Amount // counts in no limit
@@ -41,7 +41,7 @@ func (s *State) LiveEmergencies(connection id.ID) int32 {
 	return s.urgent[connection] + s.absentUrgent[connection]
 }
 
-// startEmergency counts an emergency call that is let through, and reports it.
+// startEmergency counts an emergency call that is admitted, and reports it.
 func (s *State) startEmergency(p *policy.Snapshot, l *Lease) {
 	l.GrantedSecs = math.MaxInt32 // no limit ends an emergency call
 	key := EmergencyKey{l.Account, l.Connection, record.DayOf(s.now)}
@@ -61,7 +61,7 @@ func (s *State) startEmergency(p *policy.Snapshot, l *Lease) {
 	s.events = append(s.events, event)
 }
 
-// unusual says whether a count is to be reported: at the threshold, and at each doubling.
+// unusual reports whether a count is to be reported: at the threshold, and at each doubling.
 func unusual(count, threshold int64) bool {
 	for threshold > 0 && threshold < count {
 		threshold *= 2

@@ -11,17 +11,17 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// EventKind is what an Event tells of.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 // The kinds of events. How a call ended is in its record and has none. Those of
 // each call are made only where there is a listener.
 const (
-	EventEmergency         EventKind = iota + 1 // an emergency call was let through
+	EventEmergency         EventKind = iota + 1 // an emergency call was admitted
 	EventSpendThreshold                         // the spend of a scope has passed a part of its daily limit
 	EventSpendLimitReached                      // a daily limit stands in the way of calls
 	EventEmergencyAlert                         // a connection has started unusually many emergency calls
-	EventInitiated                              // a call was let through
+	EventInitiated                              // a call was admitted
 	EventAnswered                               // a call was answered
 	EventHangUp                                 // the hang-up of a call of another switch was requested
 )
@@ -59,7 +59,7 @@ type Event struct {
 	OpensMicros int64
 }
 
-// announceCall makes the event of a call that was let through or answered. Where no
+// announceCall makes the event of a call that was admitted or answered. Where no
 // webhook is configured it costs two lookups.
 func (s *State) announceCall(p *policy.Snapshot, kind EventKind, l *Lease, atMicros int64) {
 	if !p.Listens(l.Account, l.Connection) {
@@ -71,7 +71,7 @@ func (s *State) announceCall(p *policy.Snapshot, kind EventKind, l *Lease, atMic
 	})
 }
 
-// spendThresholds are the parts of a daily limit, in percent, that are told of.
+// spendThresholds are the parts of a daily limit, in percent, that are reported.
 // Their order is stored, in Spend.Told; append only.
 var spendThresholds = [...]int32{50, 80, 95}
 
@@ -86,8 +86,8 @@ const (
 
 // announceSpend makes the events that are due after the spend of a call's scopes
 // and day has grown, or after a call was refused or not extended for want of
-// budget. Each threshold is told once a day; the limit itself once a day and limit,
-// so that one which was raised and reached again is told again. A scope that is to
+// budget. Each threshold is reported once a day; the limit itself once a day and limit,
+// so that one which was raised and reached again is reported again. A scope that is to
 // be held until it is released is held from then on.
 func (s *State) announceSpend(p *policy.Snapshot, at spendPlace, wanting bool) {
 	scopes, n := scopesOf(p, at.Payer)
@@ -140,7 +140,7 @@ type spendPlace struct {
 	atMicros int64
 }
 
-// announce tells of all limits that count the money of a call.
+// announce reports all limits that count the money of a call.
 func (s *State) announce(p *policy.Snapshot, l *Lease, atMicros int64, wanting bool) {
 	at := spendPlace{l.Payer(), atMicros}
 	s.announceSpend(p, at, wanting)
@@ -149,7 +149,7 @@ func (s *State) announce(p *policy.Snapshot, l *Lease, atMicros int64, wanting b
 	}
 }
 
-// reaches says whether an amount is at least so many percent of a limit, in 128 bits.
+// reaches reports whether an amount is at least so many percent of a limit, in 128 bits.
 func reaches(spent, limit money.Amount, percent int32) bool {
 	spentHigh, spentLow := bits.Mul64(uint64(max(0, spent)), 100)
 	limitHigh, limitLow := bits.Mul64(uint64(max(0, limit)), uint64(percent))
@@ -157,7 +157,7 @@ func reaches(spent, limit money.Amount, percent int32) bool {
 }
 
 // Forecast says when the spend of a profile reaches its limit, as a Unix time in
-// microseconds, if it goes on at the pace of the accounting day so far. It says
+// microseconds, if it continues at the pace of the accounting day so far. It says
 // nothing before anything was spent, and when the day ends first: the next day
 // begins with the whole limit.
 func Forecast(spent, limit money.Amount, day record.Day, nowMicros int64) (atMicros int64, ok bool) {

@@ -17,7 +17,7 @@ type Step struct {
 func (v Verdict) String() string { return [...]string{"not_judged", "pass", "refuse"}[v] }
 
 // Explain tells every rule of the decision in order. A refusal of the server's
-// own, which no rule covers, is told last.
+// own, which no rule covers, comes last.
 func (d *Decision) Explain() []Step {
 	steps := make([]Step, 0, NumRules)
 	facts := d.Facts

@@ -17,7 +17,7 @@ const (
 	GrantSecs = 30
 	// ShortGrantSecs is the length once the limit is near.
 	ShortGrantSecs = 6
-	// nearLimitSecs says what near means: less is left than all live calls of the
+	// nearLimitSecs describes what near means: less is left than all live calls of the
 	// profile would cost, at this call's rate, in this many seconds.
 	nearLimitSecs = 60
 )

@@ -10,7 +10,7 @@ import (
 )
 
 // HangUp ends a live call on request. It is a mark on the call's lease: durable, and
-// found by the owner of the call by whatever way it learns of it. A call that is marked
+// found by the owner of the call however it is notified. A call that is marked
 // gets no longer grant.
 type HangUp struct {
 	ID      uuid.UUID
@@ -29,7 +29,7 @@ const causeNormal = "normal_clearing"
 // MaxHangUpBy bounds what is kept of who asked, in bytes.
 const MaxHangUpBy = 1000
 
-// ErrEmergencyCall says that a call was not ended because it is an emergency call.
+// ErrEmergencyCall means that a call was not ended because it is an emergency call.
 var ErrEmergencyCall = errors.New("it is an emergency call")
 
 // hangUp marks a lease. A second mark changes nothing: the first one stands.
@@ -56,7 +56,7 @@ func (s *State) hangUp(c *HangUp) Result {
 }
 
 // endNow makes of the result of a call of another switch that was hung up one that
-// says that its time is over, so that a switch which goes by the grant alone ends it.
+// says that its time has ended, so that a switch which goes by the grant alone ends it.
 func (l *Lease) endNow(r Result) Result {
 	if l.HungUpMicros == 0 {
 		return r

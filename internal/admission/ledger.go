@@ -64,7 +64,7 @@ type Spend struct {
 	Posted, Held money.Amount
 	Overrun      money.Amount // what calls lasted beyond their grants would have cost
 	// Told has a bit for each event of this day that was made, and ToldLimit is the
-	// limit whose reaching was told last. See announceSpend.
+	// limit that was last reported as reached. See announceSpend.
 	Told      uint8
 	ToldLimit money.Amount
 }
@@ -389,7 +389,7 @@ func (s *State) answer(p *policy.Snapshot, c *Answer) Result {
 		s.hold(p, l, h.ToSecs)
 	}
 	s.touch(l, 0)
-	// Until the owner hears of a shorter grant, the call may live by the longer one.
+	// Until the owner gets a shorter grant, the call may live by the longer one.
 	l.ExpiresMicros += max(0, promisedSecs-l.AllowedSecs()) * time.Second.Microseconds()
 	return l.grant(Result{})
 }

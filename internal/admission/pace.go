@@ -11,7 +11,7 @@ import (
 // How many calls a connection may begin in a second (calls_per_second). Each server
 // counts for itself, and forgets when it ends. Every attempt that is decided counts,
 // even one that another rule refuses; those above the rate do not count, so a caller
-// that goes on trying gets as many through as the rate allows. A repeated question is
+// that continues to try gets as many calls as the rate allows. A repeated question is
 // answered without being decided, and emergency calls neither count nor are counted.
 
 // Paces count the calls that connections begin. They belong to a server and not to

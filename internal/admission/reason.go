@@ -8,7 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/e164"
 )
 
-// Reason is why a call was let through or refused. It is a closed enumeration. Those of
+// Reason is why a call was admitted or refused. It is a closed enumeration. Those of
 // the rules are in the files of the rules. Their numbers are stored: a new one takes the
 // next number, which TestEveryReasonHasAnAnswer knows.
 type Reason uint8
@@ -109,7 +109,7 @@ func ParseReason(word string) (Reason, bool) {
 	return r, ok
 }
 
-// IsCode says whether a refusal has this code.
+// IsCode reports whether a refusal has this code.
 func IsCode(code string) bool { return knownCodes[code] }
 
 // String is the machine-readable word, as in "destination_not_whitelisted".

@@ -10,7 +10,7 @@ import (
 // A switch names its calls, and often by what their callers chose: a Call-ID. So an
 // id that was used before proves nothing. A Reserve is a repetition only if it has
 // the proof of the first one, which the switch makes up for each request. Anything
-// else with a used id is refused, and no call that is over is ever let through
+// else with a used id is refused, and no call that has ended is ever let through
 // again. See docs/decisions/0012-repeated-admissions.md.
 
 // RequestID is the proof of a request, by what the switch names it: "" for none.
@@ -24,17 +24,17 @@ func RequestID(name string) uuid.UUID {
 // SpareID makes a random UUID one that a call of a switch may have.
 func SpareID(random uuid.UUID) uuid.UUID { return asName(random) }
 
-// IDUse says whether the id that a switch gave its call was used before.
+// IDUse reports whether the id that a switch gave its call was used before.
 type IDUse uint8
 
 // The uses of an id. Their order is stored; append only.
 const (
 	IDUnused IDUse = iota
-	IDLive         // a call that goes on has it
-	IDOver         // a call that is over, or was refused, has it
+	IDLive         // a live call has it
+	IDOver         // a call that has ended, or was refused, has it
 )
 
-// known is what the ledger has of a call: its lease or, once it is over, its record.
+// known is what the ledger has of a call: its lease or, once it has ended, its record.
 func (s *State) known(call uuid.UUID) (l *Lease, r *record.Call) {
 	if l = s.leases[call]; l == nil {
 		r = s.ended[call]
@@ -80,8 +80,8 @@ func (s *State) repeatedReserve(p *policy.Snapshot, c *Reserve) (Result, bool) {
 	return result, true
 }
 
-// proves says whether a Reserve is a repetition of the one that led to a call. l is
-// nil when the call is over.
+// proves reports whether a Reserve is a repetition of the one that led to a call. l is
+// nil when the call has ended.
 func proves(f *Facts, c *Reserve, l *Lease) bool {
 	return c.Call.Request != uuid.Nil && c.Call.Request == f.Request && (l == nil || l.Owner == c.Owner)
 }

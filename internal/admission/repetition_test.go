@@ -10,7 +10,7 @@ import (
 )
 
 // A used id is no call: only the request that led to it can be repeated, and never
-// into a call that is over.
+// into a call that has ended.
 func TestUsedIDs(t *testing.T) {
 	other := RequestID("another request")
 	for _, c := range []struct {

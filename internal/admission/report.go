@@ -30,7 +30,7 @@ func SwitchCallID(account id.ID, callID string) uuid.UUID { return nameID("call"
 // itself; "" is a name too.
 func SwitchOwner(account id.ID, name string) uuid.UUID { return nameID("switch", account, name) }
 
-// IsSwitchID says whether an id was made by SwitchCallID or SwitchOwner.
+// IsSwitchID reports whether an id was made by SwitchCallID or SwitchOwner.
 func IsSwitchID(u uuid.UUID) bool { return u.Version() == nameVersion && u.Variant() == uuid.RFC4122 }
 
 func nameID(kind string, account id.ID, name string) uuid.UUID {
@@ -47,7 +47,7 @@ func asName(made uuid.UUID) uuid.UUID {
 	return made
 }
 
-// Stage is what a Report tells of.
+// Stage is the event that a Report reports.
 type Stage uint8
 
 // The stages of a call of another switch.
@@ -57,7 +57,7 @@ const (
 	StageEnded
 )
 
-// Report is what a switch tells of a call of its own. It is refused whole, by Err
+// Report is an event of a call that a switch reports. It is refused whole, by Err
 // of its Result, or carried out.
 type Report struct {
 	ID      uuid.UUID
@@ -66,14 +66,14 @@ type Report struct {
 	// Attempt, if not nil, is the call's Reserve: a call that is not known yet is
 	// decided first. So an event may come before the question that it follows.
 	Attempt *Reserve
-	// OnlyKnown says that the Attempt is only compared: its id does not follow from it.
+	// OnlyKnown means that the Attempt is only compared: its id does not follow from it.
 	OnlyKnown bool
 	// AtMicros is when the call was answered or ended by the switch's clock; 0 means now.
 	AtMicros int64
 	// Elapsed is the time since the answer by the switch's clock; negative when it
 	// was not told.
 	Elapsed time.Duration
-	// Answered says of a call that has ended whether it had been answered; nil when
+	// Answered reports whether a call that has ended had been answered; nil when
 	// that was not told, and then Elapsed and earlier reports decide.
 	Answered *bool
 	Gateway  id.ID  // the route that took the call, 0 when it was not told
@@ -106,7 +106,7 @@ const (
 
 // Errors of Apply for the calls of other switches.
 var (
-	// ErrOtherContent: an id was used before for another call, or an event was told
+	// ErrOtherContent: an id was used before for another call, or an event was reported
 	// before with other values.
 	ErrOtherContent = errors.New("it was told before with other values")
 	// ErrClock: a time or a duration that cannot be, by the server's clock.
@@ -155,7 +155,7 @@ func cmpOr(told, otherwise int64) int64 {
 	return otherwise
 }
 
-// plausible holds a report against the clock and against what is known of the call.
+// plausible checks a report against the clock and the ledger's state of the call.
 // l is nil when nothing is.
 func (s *State) plausible(l *Lease, c *Report) error {
 	earliest, longest := s.possible(l)
@@ -179,7 +179,7 @@ func (s *State) plausible(l *Lease, c *Report) error {
 	return nil
 }
 
-// possible is the earliest time that a report of a call can tell of, and the
+// possible is the earliest time that a report of a call can name, and the
 // longest that the call can have lasted since its answer. The attempt may itself
 // have come late, or with a later event, so the call may be older than its lease.
 func (s *State) possible(l *Lease) (earliestMicros, longestMicros int64) {
@@ -188,7 +188,7 @@ func (s *State) possible(l *Lease) (earliestMicros, longestMicros int64) {
 	}
 	late := SetupTTL.Microseconds()
 	earliest, longest := l.ReservedMicros-late, s.now-l.ReservedMicros+late
-	if l.AnsweredMicros > l.ReservedMicros { // the answer was told in time
+	if l.AnsweredMicros > l.ReservedMicros { // the answer was reported in time
 		longest = s.now - l.AnsweredMicros + ReportTolerance.Microseconds()
 	}
 	return earliest, longest
@@ -211,7 +211,7 @@ func reportEnded(r *record.Call, c *Report) Result {
 	e := &c.Ending
 	switch {
 	case r.Outcome == record.OutcomeLost, r.Outcome == record.OutcomeRefused:
-		// What the switch says of it now comes too late to be charged, or it had been
+		// A report of the switch now comes too late to be charged, or it had been
 		// told not to make the call.
 	case c.Stage == StageAnswered && !answered,
 		c.Stage == StageEnded && c.Answered != nil && *c.Answered != answered,
@@ -256,7 +256,7 @@ func (s *State) keepRunning(p *policy.Snapshot, l *Lease, c *Report) {
 	s.touch(l, elapsed)
 }
 
-// extend grants until so many seconds are granted beyond what has elapsed, or as
+// extend grants until a number of seconds is granted beyond what has elapsed, or as
 // far as the limit allows. Near the limit it stays near.
 func (s *State) extend(p *policy.Snapshot, l *Lease, elapsedSecs, aheadSecs int64) {
 	for {

@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/record"
 )
 
-// RuleAttestation says how much of the caller may be signed (STIR/SHAKEN). It refuses no
+// RuleAttestation describes how much of the caller may be signed (STIR/SHAKEN). It refuses no
 // call. What the caller signs or claims itself plays no part.
 const RuleAttestation Rule = 15
 

@@ -42,14 +42,14 @@ type CallerFacts struct {
 	CallerID     CallerID
 }
 
-// CallerID is what is known of the caller id that a call presents.
+// CallerID describes the caller id that a call presents.
 type CallerID struct {
 	Presented  e164.Number // read from what the caller sent; 0 for none
 	OnMismatch policy.Mismatch
 	Restricted bool // the connection lists the numbers that its callers may show
 	Listed     bool // the presented number is one of them
 	Replaced   bool // Facts.Caller stands in the place of the presented number
-	// Confirmed says that Facts.Caller is known to be the connection's to show. Only
+	// Confirmed means that Facts.Caller is known to be the connection's to show. Only
 	// then may anything assert it to a carrier.
 	Confirmed bool
 }
@@ -73,7 +73,7 @@ func gatherCaller(f *Facts, in *inquiry) {
 	switch {
 	case f.Emergency && !s.Confirms(c, f.Caller):
 		// The one who answers must be able to call back, so a number that is known to be the
-		// connection's is better than one that anybody may have made up.
+		// connection's is better than one that anyone may have made up.
 		if known := s.ForEmergency(c); known != 0 {
 			f.Caller, f.CallerForced, caller.Replaced = known, false, true
 		}

@@ -21,7 +21,7 @@ var callIDRule = rule{
 	},
 }
 
-// CallIDFacts say whether the id of the call was used before.
+// CallIDFacts report whether the id of the call was used before.
 type CallIDFacts struct{ IDUse IDUse }
 
 func explainCallID(f *Facts) (seen, allowed string) {

@@ -45,7 +45,7 @@ var connectionRule = rule{
 	},
 }
 
-// ConnectionFacts are what is known of the caller.
+// ConnectionFacts are the facts about the caller.
 type ConnectionFacts struct {
 	Identity                        policy.Identity
 	AccountActive, ConnectionActive bool

@@ -9,7 +9,7 @@ import (
 	"github.com/tollgate/tollgate/internal/rating"
 )
 
-// RuleEmergency holds that a call to an emergency number is let through, whatever the other rules
+// RuleEmergency holds that a call to an emergency number is admitted, whatever the other rules
 // say. It is refused only above the number of emergency calls at once that the operator
 // has set for the connection.
 const RuleEmergency Rule = 0
@@ -38,13 +38,13 @@ var emergencyRule = rule{
 	},
 }
 
-// EmergencyFacts say whether it is an emergency call, and what is known of one.
+// EmergencyFacts report whether it is an emergency call, and what is known of one.
 type EmergencyFacts struct {
 	Emergency bool
 	Urgent    Urgent
 }
 
-// Urgent is what is known of an emergency call beside the rest.
+// Urgent holds further facts about an emergency call.
 type Urgent struct {
 	Number string // to dial
 	Prefix string // calling code and number, by which a deck prices it; "" for none
@@ -74,7 +74,7 @@ func (u *Urgent) rateOf(deck *rating.Deck) (rating.Rate, bool) {
 		return rating.Rate{}, false
 	}
 	// The deck looks up whole numbers. One that begins with the prefix, and goes on as
-	// no longer prefix of the deck does, finds the prefix if it is there.
+	// no longer prefix of the deck does, finds the prefix if the deck has it.
 	for more := byte('0'); more <= '9'; more++ {
 		padded := make([]byte, 0, e164.MaxDigits)
 		padded = append(padded, '+')

@@ -10,7 +10,7 @@ import (
 // RuleLength holds that a call lasts at most the least of what the server, the profile and the
 // connection say. It refuses no call. It is the end of its grants, so it holds for
 // the calls of the SIP gateway and of other switches alike, and stays as it was when
-// the call was let through.
+// the call was admitted.
 const RuleLength Rule = 13
 
 // ReasonCallLength is why a call was ended that had lasted as long as it may.

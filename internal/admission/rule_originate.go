@@ -29,7 +29,7 @@ var originateRule = rule{
 	},
 }
 
-// OriginateFacts say whether the caller id is of a block in which there are no numbers, and
+// OriginateFacts report whether the caller id is of a block in which there are no numbers, and
 // whether that is refused.
 type OriginateFacts struct{ CallerUnallocated, UnallocatedRefused bool }
 

@@ -26,7 +26,7 @@ var profileRule = rule{
 	},
 }
 
-// ProfileFacts say whether the connection has a profile that takes calls.
+// ProfileFacts report whether the connection has a profile that takes calls.
 type ProfileFacts struct{ HasProfile, ProfileEnabled bool }
 
 func gatherProfile(f *Facts, in *inquiry) {

@@ -1,6 +1,6 @@
 package admission
 
-// A credential connection may name the networks from which its credentials are taken.
+// A credential connection may name the networks from which its credentials are accepted.
 // The SIP gateway refuses others before there is an attempt, as it refuses a wrong
 // password. A switch that has authenticated the caller itself says where the call comes
 // from, and this rule decides.
@@ -27,7 +27,7 @@ var sourceRule = rule{
 	},
 }
 
-// SourceFacts say whether the connection names the networks of its callers, and whether
+// SourceFacts report whether the connection names the networks of its callers, and whether
 // the call is from one.
 type SourceFacts struct{ SourceLimited, SourceFits bool }
 

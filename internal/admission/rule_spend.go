@@ -86,7 +86,7 @@ func judgeSpend(f *Facts) Reason {
 	return refuseIf(f.MaxCallCost != policy.NoLimit && f.FirstGrantCost > f.MaxCallCost, ReasonCallCost)
 }
 
-// explainSpend tells every scope that has a limit; the profile's spend is told always.
+// explainSpend explains every scope that has a limit, and always the profile's spend.
 func explainSpend(f *Facts) (seen, allowed string) {
 	for i := range f.Spends {
 		spend, name := &f.Spends[i], ""
@@ -167,7 +167,7 @@ func (f *ScopeFacts) left() money.Amount {
 	return max(0, f.Limit-f.Posted-f.Held)
 }
 
-// refuses says whether a grant of this cost does not fit.
+// refuses reports whether a grant of this cost does not fit.
 func (f *ScopeFacts) refuses(cost money.Amount) bool {
 	return f.Limited && (f.HeldBack || money.Add(money.Add(f.Posted, f.Held), cost) > f.Limit)
 }
@@ -230,7 +230,7 @@ func (l *Lease) costLeft(p *policy.Snapshot) money.Amount {
 	return callCostLeft(profile.MaxCallCost, l.Rate.Cost(l.GrantedSecs))
 }
 
-// ofSpend says whether it is a daily limit that refuses.
+// ofSpend reports whether it is a daily limit that refuses.
 func (r Reason) ofSpend() bool {
 	return r == ReasonSpendHeldBack || slices.ContainsFunc(scopeKinds[ScopeProfile:], func(k scopeKind) bool { return k.reason == r })
 }

@@ -134,7 +134,7 @@ const (
 	needEmergency                   // the call is an emergency call
 )
 
-// known is the set of what is known of the call.
+// known is the set of things that are known about the call.
 func (f *Facts) known() (known need) {
 	if f.Connection != 0 {
 		known |= needConnection

@@ -17,7 +17,7 @@ import (
 //
 // The money of a call is counted in its profile always, and in its other scopes while
 // these have a limit: the store adds up what their day has cost so far when a limit is
-// set, and forgets it when the limit is taken away.
+// set, and forgets it when the limit is removed.
 type Scope struct {
 	Kind ScopeKind
 	ID   ScopeID
@@ -26,7 +26,7 @@ type Scope struct {
 // ScopeID says which one of its kind a scope is: a UUID, or an id in the last 8 bytes.
 type ScopeID [16]byte
 
-// ScopeKind says what a scope is: its place in the table of kinds. The numbers are
+// ScopeKind describes what a scope is: its place in the table of kinds. The numbers are
 // stored; append only.
 type ScopeKind uint8
 
@@ -192,7 +192,7 @@ func (s Scope) String() string {
 // Limit is the limit of the scope, by the policy.
 func (s Scope) Limit(p *policy.Snapshot) policy.SpendLimit { return scopeKinds[s.Kind].limit(p, s.ID) }
 
-// Always says whether money is counted in the scope without a limit too.
+// Always reports whether money is counted in the scope without a limit too.
 func (s Scope) Always() bool { return scopeKinds[s.Kind].always }
 
 // ParseScope is the scope of a kind and an id as the API says them, if there is such a kind.
@@ -251,7 +251,7 @@ type SpendHold struct {
 	UntilDay    record.Day // the day on which it ends by itself; 0 for never
 }
 
-// On says whether calls are held back on a day.
+// On reports whether calls are held back on a day.
 func (h SpendHold) On(day record.Day) bool { return h.UntilDay == 0 || day < h.UntilDay }
 
 // ScopeSpend is what is in use of a scope on a day.

@@ -94,7 +94,7 @@ func (s *State) quarter(l *Lease, atMicros int64) record.Quarter {
 	return 0
 }
 
-// booksElsewhere says whether money of a call that is booked at one instant would be
+// booksElsewhere reports whether money of a call that is booked at one instant would be
 // counted otherwise at another one.
 func (s *State) booksElsewhere(l *Lease, fromMicros, toMicros int64) bool {
 	if record.DayOf(fromMicros) != record.DayOf(toMicros) {
@@ -108,7 +108,7 @@ func (s *State) booksElsewhere(l *Lease, fromMicros, toMicros int64) bool {
 	return false
 }
 
-// announceLimits is announceSpend for spend limits. Each threshold is told once a period.
+// announceLimits is announceSpend for spend limits. Each threshold is reported once a period.
 func (s *State) announceLimits(p *policy.Snapshot, at *spendPlace, spender *policy.Spender, atMicros int64,
 	wanting bool) {
 	for _, limit := range p.SpendLimits(at.Account) {

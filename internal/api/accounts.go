@@ -187,7 +187,7 @@ func permitAccount(in *rest.Request, current, next *store.Account) error {
 	return nil
 }
 
-// weakened reports whether a daily limit lets more through than before.
+// weakened reports whether a daily limit allows more than before.
 func weakened(from, to *profile.SpendLimit) bool {
 	return from.Limits() && (!to.Limits() || *to.DailySpendLimit > *from.DailySpendLimit ||
 		from.SpendLimitAction == profile.EndCalls && to.SpendLimitAction != profile.EndCalls ||

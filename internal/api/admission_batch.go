@@ -186,7 +186,7 @@ func (s *server) countRejected(f *rest.RefusalError) {
 	s.Rejected(why)
 }
 
-// restartRequest says that a switch was started again.
+// restartRequest means that a switch was started again.
 type restartRequest struct {
 	RestartedAt *time.Time `json:"restarted_at" doc:"Calls that were admitted after it go on; null for now. With it the request may be repeated."`
 }

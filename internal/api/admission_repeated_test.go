@@ -187,7 +187,7 @@ func TestEmergencyWithAUsedID(t *testing.T) {
 			t.Errorf("ended: %v", ended)
 		}
 	}
-	// A repetition of an emergency call that is over is a call too.
+	// A repetition of an emergency call that has ended is a call too.
 	h.ask(asked(pbx, "y", "r", "911"))
 	h.event("y", "end", `{}`).want(http.StatusOK)
 	wantDecision(t, "again", h.ask(asked(pbx, "y", "r", "911")), "allow ringing <nil>")

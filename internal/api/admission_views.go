@@ -67,7 +67,7 @@ type recordingOrder struct {
 	Format   string `json:"format" title:"RecordingFormat" enum:"wav,mp3"`
 }
 
-// admissionState is what is known of a call after an event.
+// admissionState is the state of a call after an event.
 type admissionState struct {
 	ID          uuid.UUID  `json:"id"`
 	RecordType  string     `json:"record_type" enum:"admission_state"`

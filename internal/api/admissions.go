@@ -194,7 +194,7 @@ func sideOf(word string) record.Side {
 	return record.SideUnknown
 }
 
-// Answers have about so many bytes.
+// The usual size of an answer, in bytes.
 const (
 	admissionSize = 1024
 	stateSize     = 256
@@ -234,7 +234,7 @@ func (s *server) admit(ctx context.Context, in *rest.Request) (*rest.Response, e
 }
 
 // emergency lets an emergency call through when the ledger did not answer, since
-// no failure of the store may stop one. The ledger hears of it with the events that
+// no failure of the store may stop one. The ledger gets it with the events that
 // follow, if they bring the admission along.
 func (s *server) emergency(account id.ID, a *attempt, err error) (admission.Decision, bool) {
 	if !errors.Is(err, collection.ErrBusy) && !errors.Is(err, collection.ErrUnavailable) &&

@@ -333,7 +333,7 @@ func (s *server) changeKey(ctx context.Context, in *rest.Request,
 	if err != nil {
 		return nil, err
 	}
-	defer s.keys.forget() // also after an error: the change may be durable all the same
+	defer s.keys.forget() // also after an error: the change may be durable anyway
 	return rest.Committed(ctx, in, render, func(ctx context.Context) (store.Key, error) {
 		keys := store.Of[store.Key](s.Resources)
 		return keys.Update(ctx, in.Account, key, func(current store.Key) (store.Key, error) {
@@ -412,7 +412,7 @@ func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Respons
 	if err := mayChange(in, &k); err != nil {
 		return nil, err
 	}
-	// When it was last used is gone with the key, and the answer says it all the same.
+	// When it was last used is gone with the key, and the answer says it anyway.
 	uses, err := s.Keys.KeyUses(ctx, in.Account)
 	if err != nil {
 		return nil, err
@@ -426,7 +426,7 @@ func (s *server) deleteKey(ctx context.Context, in *rest.Request) (*rest.Respons
 		})
 }
 
-// hintOf is what of a secret is stored for people to tell keys apart.
+// hintOf returns the part of a secret that is stored so that people can tell keys apart.
 func hintOf(secret string) string {
 	hint := 4
 	if strings.HasPrefix(secret, keyPrefix) {

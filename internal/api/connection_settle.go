@@ -141,7 +141,7 @@ func addedEmergencyNumbers(before, after []string, at string) []rest.Problem {
 	return problems
 }
 
-// accountEmergencyProblems says what is wrong with the emergency numbers of an account
+// accountEmergencyProblems reports what is wrong with the emergency numbers of an account
 // on any of its connections. Those that stay as they are prevent nothing.
 func accountEmergencyProblems(snapshot *policy.Snapshot, account id.ID, before, after []string) []field.Error {
 	var errs []field.Error

@@ -31,7 +31,7 @@ type Downloads struct {
 	// Key signs the addresses. Nodes that share a database must have the same one.
 	Key []byte
 	// PublicURL is where clients reach this server, as in https://tollgate.example.com;
-	// "" takes what the request was sent to. Addresses of errors are there too.
+	// "" uses the host of the request. Addresses of error pages begin with it too.
 	PublicURL string
 	// Open opens the file of a recording, decrypted. Its error wraps fs.ErrNotExist
 	// when this server cannot reach the file.

@@ -87,7 +87,7 @@ func TestFQDNs(t *testing.T) {
 	h.do("POST", "/v2/fqdns", name(second, "sip.example.com", `"dns_record_type":"a"`)).want(http.StatusCreated)
 }
 
-// Telnyx says what an FQDN connection is by default.
+// Telnyx describes what an FQDN connection is by default.
 func TestFQDNConnectionDefaults(t *testing.T) {
 	h := newHarness(t)
 	made := h.do("POST", "/v2/fqdn_connections", `{"connection_name":"office"}`).want(http.StatusCreated)

@@ -19,7 +19,7 @@ type Guard interface {
 	// long its sender is to wait; 0 if it may be served. Those that show what may be a
 	// key are counted apart, so that requests without one keep no key out.
 	Enter(r *http.Request, shows bool) time.Duration
-	// Known says that a request showed a valid key, or an address signed for the account.
+	// Known means that a request showed a valid key, or an address signed for the account.
 	Known(r *http.Request, account id.ID)
 }
 

@@ -50,7 +50,7 @@ type hangupRequest struct {
 	Force bool `json:"force" doc:"End the call though it is an emergency call."`
 }
 
-// hangupView is what is known of a call that was to be hung up.
+// hangupView is the outcome of a requested hang-up.
 type hangupView struct {
 	ID         uuid.UUID  `json:"id"`
 	RecordType string     `json:"record_type" enum:"call_hangup"`
@@ -79,7 +79,7 @@ type hangupCallsRequest struct {
 // maxHangupIDs bounds the calls that an answer names.
 const maxHangupIDs = 1000
 
-// hangupCallsView is what hanging up by a filter led to, or would lead to.
+// hangupCallsView is the outcome of hanging up by a filter, or of a dry run.
 type hangupCallsView struct {
 	RecordType            string      `json:"record_type" enum:"call_hangups"`
 	HungUp                int32       `json:"hung_up" doc:"How many calls end now."`
@@ -286,7 +286,7 @@ func (s *server) hangUpMany(ctx context.Context, in *rest.Request, shape *rest.S
 }
 
 // filterProblems holds that a filter is meant, and names what the account has. A profile or
-// a connection that was deleted may have calls that go on.
+// a connection that was deleted may have live calls.
 func (s *server) filterProblems(ctx context.Context, account id.ID,
 	c *hangupCallsRequest) (found []rest.Problem, err error) {
 	filtered := c.OutboundVoiceProfileID != 0 || c.ConnectionID != 0 || c.CountryCode != ""

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// keyAge is how long a key is taken from memory. A change through this server
-	// empties the memory at once; one made elsewhere takes hold after so long.
+	// keyAge is how long a key is served from memory. A change through this server
+	// empties the memory at once; one made elsewhere applies after this time.
 	keyAge = 5 * time.Second
 	// keyPatience is how long a key that is in memory is looked for in a store that does
-	// not answer, and knownKeyAge how old what is in memory may be that is taken then:
+	// not answer, and knownKeyAge how old a key in memory may be to be used then:
 	// no failure of the store may stop an emergency call, and nothing else goes without it.
 	keyPatience = 500 * time.Millisecond
 	knownKeyAge = 24 * time.Hour

@@ -30,7 +30,7 @@ const (
 	maxKey = 256
 )
 
-// ErrKey says that a text cannot be an API key.
+// ErrKey means that a text cannot be an API key.
 var ErrKey = errors.New("an API key has 16 to 256 visible ASCII characters")
 
 // NewKey makes an API key from a source of random bytes. The key is shown once

@@ -35,7 +35,7 @@ type ledgerReportView struct {
 	UpdatedAt      time.Time `json:"updated_at"`
 }
 
-// ledgerReportRequest says of which month a report is wanted.
+// ledgerReportRequest names the month of a report.
 type ledgerReportRequest struct {
 	Year  *int `json:"year" minimum:"2000" maximum:"9999" doc:"With month; the month before the present one if neither is given."`
 	Month *int `json:"month" minimum:"1" maximum:"12" doc:"A month of UTC days, that of the calls' starts."`

@@ -18,7 +18,7 @@ import (
 	"github.com/tollgate/tollgate/test/postgres"
 )
 
-// onServer says that the tests have a PostgreSQL database each, and not a SQLite file.
+// onServer means that the tests have a PostgreSQL database each, and not a SQLite file.
 var onServer bool
 
 // TestMain runs every test on SQLite, and then every test again on PostgreSQL, but not with -short.

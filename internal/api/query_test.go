@@ -224,7 +224,7 @@ func TestIgnoredParametersOfKeptAnswers(t *testing.T) {
 }
 
 // A report without rows is a report: its CSV has its line of names, and what is wrong
-// with the request is said all the same.
+// with the request is said anyway.
 func TestUnknownFiltersOfReports(t *testing.T) {
 	h := newHarness(t)
 	_, connection := h.pbx(`{"name":"office"}`)

@@ -43,13 +43,13 @@ type Config struct {
 	Vault *secret.Vault
 	// WebhookPublicKey is what webhooks are verified with.
 	WebhookPublicKey string
-	// CheckWebhook says what the server's settings forbid of a webhook endpoint; nil
+	// CheckWebhook describes what the server's settings forbid of a webhook endpoint; nil
 	// forbids nothing.
 	CheckWebhook func(*webhook.Endpoint) []field.Error
-	// GatewayForbidden says of a gateway that its address leads where nothing is sent;
+	// GatewayForbidden reports a gateway to whose address nothing is sent;
 	// nil forbids none.
 	GatewayForbidden func(gateway id.ID) bool
-	// CheckGateway says what the server's settings forbid of a gateway's address; nil
+	// CheckGateway describes what the server's settings forbid of a gateway's address; nil
 	// forbids nothing.
 	CheckGateway func(*routing.Gateway) []field.Error
 	// Shaken signs calls that other switches carry; nil signs none.
@@ -61,20 +61,20 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// MaxCall is how long the server lets any call last; 0 is no limit, and so is nil.
 	MaxCall func() time.Duration
-	// Registrations tells which telephones are registered; nil knows of none.
+	// Registrations looks up registered phones; nil has none.
 	Registrations connection.Registrations
 	// SayCode places the call that says a code; nil where nothing could say it.
 	SayCode func(verification.Call) error
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
-	// BansChanged is told that the list of banned sources has changed; nil: no one is.
+	// BansChanged, if not nil, is called after the list of banned sources has changed.
 	BansChanged func()
 	// Trace finds the SIP messages of a call; nil finds none.
 	Trace func(call uuid.UUID) []siptrace.Message
-	// LoginFailed is told of each request that is not let in, and why: one of
+	// LoginFailed is called for each request that fails to authenticate, with the reason: one of
 	// LoginFailures; nil for none.
 	LoginFailed func(why string)
-	// Rejected is told of each event of another switch that was not taken, and why, in
+	// Rejected is called for each refused event of another switch, with the reason, in
 	// one of a few; nil for no listener.
 	Rejected func(why string)
 	// RateLimit bounds the requests of each API key.
@@ -136,7 +136,7 @@ func newServer(c Config) *server {
 	return s
 }
 
-// description is what the OpenAPI document says of the API as a whole.
+// description introduces the API in its OpenAPI document.
 const description = "Outbound voice profiles that are enforced on real calls. " +
 	"Paths under /v2 are compatible with the Telnyx v2 API; paths under /tollgate/v1 are Tollgate's own. " +
 	"docs/COMPATIBILITY.md lists the fields that are enforced and those that are only kept."

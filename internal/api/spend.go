@@ -49,7 +49,7 @@ type sharedUsageView struct {
 	SpendHold              *spendHoldView `json:"spend_hold" doc:"Why calls are refused whatever remains, until it is released; null mostly."`
 }
 
-// spendReleaseView says that nothing is held back any more.
+// spendReleaseView means that nothing is held back any more.
 type spendReleaseView struct {
 	RecordType string `json:"record_type" readOnly:"true" enum:"spend_release"`
 	ScopeType  string `json:"scope_type" enum:"outbound_voice_profile,billing_group,account"`
@@ -66,7 +66,7 @@ type heldView struct {
 	Until      *time.Time `json:"until" doc:"When it ends by itself; null for not before it is released."`
 }
 
-// releasedView says how much was released.
+// releasedView describes how much was released.
 type releasedView struct {
 	RecordType string `json:"record_type" readOnly:"true" enum:"spend_releases"`
 	Released   int32  `json:"released" doc:"How many profiles and billing groups were held."`

@@ -14,7 +14,7 @@ import (
 // schemas of the table of operations, so an operation or a field that is new is tried
 // too, or fails the test until it is said what it names.
 
-// named says what the id in a field of a body or in a filter is of, by the field's name:
+// named describes what the id in a field of a body or in a filter is of, by the field's name:
 // the path under which such objects are, or "" when it names nothing of this server.
 func named(op *rest.Operation, field string) (path string, known bool) {
 	switch field[strings.LastIndexAny(field, "/.[")+1:] {

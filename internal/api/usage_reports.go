@@ -25,7 +25,7 @@ const (
 	maxUsageDateRange = 92 * 24 * time.Hour
 )
 
-// usageOptionsView says what reports can be made of. Source: Telnyx v2,
+// usageOptionsView describes what reports can be made of. Source: Telnyx v2,
 // /usage_reports/options.
 type usageOptionsView struct {
 	Product           string              `json:"product"`

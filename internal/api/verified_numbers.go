@@ -140,7 +140,7 @@ func (s *server) showVerified(ctx context.Context, n verification.Number) (*rest
 	return &rest.Response{Data: v, Version: n.Version}, nil
 }
 
-// verificationCall says what a call is at, from the ledger or from its record.
+// verificationCall describes what a call is at, from the ledger or from its record.
 func (s *server) verificationCall(ctx context.Context, account id.ID,
 	one uuid.UUID) (status, problem string, err error) {
 	live, err := s.Calls.LiveCall(ctx, account, one)
@@ -257,7 +257,7 @@ func (s *server) beginVerification(ctx context.Context, in *rest.Request, shape 
 	return answer, nil
 }
 
-// problems says what a verification cannot be begun with.
+// problems describes what a verification cannot be begun with.
 func (a *verificationRequest) problems(plan e164.Plan) []rest.Problem {
 	var problems []rest.Problem
 	add := func(pointer string, code field.Code, format string, args ...any) {
@@ -324,7 +324,7 @@ func verifyingCaller(snapshot *policy.Snapshot, c *policy.Connection, to e164.Nu
 	return to
 }
 
-// mayCall says what would refuse the call. What counts is decided again when it is placed.
+// mayCall describes what would refuse the call. What counts is decided again when it is placed.
 func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *policy.Connection, place *verification.Call,
 	now time.Time) error {
 	if s.SayCode == nil {

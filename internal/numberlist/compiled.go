@@ -22,7 +22,7 @@ type Compiled struct {
 type row struct {
 	prefix e164.Number
 	// until is when it ends in Unix microseconds, shifted left by one, 0 for never; bit 0 says
-	// that it lets calls through.
+	// that it allows calls.
 	until int64
 }
 

@@ -1,4 +1,4 @@
-// Package numberlist holds lists of numbers and prefixes that calls are let through or refused for.
+// Package numberlist holds lists of numbers and prefixes that calls are admitted or refused for.
 package numberlist
 
 import (

@@ -28,7 +28,7 @@ type Deck struct {
 	nextChange  time.Time
 }
 
-// entry is what the first tableDigits digits of a number lead to.
+// entry is the entry for the first tableDigits digits of a number.
 type entry struct {
 	next uint32 // the node for the following digits, plus one; 0 if none
 	best uint32 // the longest prefix so far: index of its rate << 4 | its length; 0 if none
@@ -49,7 +49,7 @@ type node struct {
 	firstRate uint32
 }
 
-// soleValue says whether exactly one digit has a value. The node then holds the
+// soleValue reports whether exactly one digit has a value. The node then holds the
 // index of its rate, which saves a cache miss.
 func (n *node) soleValue() bool {
 	values := n.word >> valuesShift & (1<<digitSetBits - 1)
@@ -144,7 +144,7 @@ func sortRows(rows []Row) ([]keyedRow, error) {
 	return order, nil
 }
 
-// samePrice says whether two rows price the same prefix from the same moment.
+// samePrice reports whether two rows price the same prefix from the same moment.
 func samePrice(rows []Row, a, b keyedRow) bool {
 	return a.key == b.key && rows[a.row].EffectiveAt.Equal(rows[b.row].EffectiveAt)
 }

@@ -13,7 +13,7 @@ import (
 // E.164 number starts with 0, so the integer is exact and zero means no prefix.
 type Prefix uint64
 
-// ErrPrefix says that a text is not 1 to 15 digits of which the first is not 0.
+// ErrPrefix means that a text is not 1 to 15 digits of which the first is not 0.
 var ErrPrefix = errors.New("not a prefix of 1 to 15 digits that does not start with 0")
 
 // ParsePrefix reads 1 to 15 digits of which the first is not 0.

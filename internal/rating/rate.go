@@ -35,7 +35,7 @@ type Rate struct {
 	Increment      int32        // seconds, at least 1: billed in steps of this after the first
 }
 
-// Validate says what is wrong with the rate, if anything.
+// Validate reports what is wrong with the rate, if anything.
 func (r Rate) Validate() error {
 	switch {
 	case r.PerMinute < 0 || r.PerMinute > MaxPrice:
@@ -123,7 +123,7 @@ func (r Rate) SliceCost(fromSecs, toSecs int64) money.Amount {
 // of grants clear of overflow.
 const longestCall = int64(math.MaxInt64 / time.Second)
 
-// GrantWithin is how far a call that is billed up to fromSecs may go on when
+// GrantWithin is how far a call that is billed up to fromSecs may last when
 // wantSecs more are wished and budget is free: the furthest billing boundary
 // that is at most fromSecs+wantSecs and whose SliceCost from fromSecs is at most
 // budget. A wish shorter than one increment counts as one, so toSecs is the next
@@ -176,5 +176,5 @@ type Row struct {
 	Line        int       // the line of the file it came from, for messages; 0 if none
 }
 
-// ErrDuplicate says that two rows price the same prefix from the same moment.
+// ErrDuplicate means that two rows price the same prefix from the same moment.
 var ErrDuplicate = errors.New("prefix is priced twice from the same moment")

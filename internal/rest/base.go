@@ -39,7 +39,7 @@ func hostOf(r *http.Request) string {
 const maxHost = 253 + len(":65535")
 
 // isHost takes names, IPv4 addresses and IPv6 addresses in brackets, with a port or
-// without one. net/http lets more through, of which no address can be made.
+// without one. net/http accepts more, from which no address can be made.
 func isHost(text string) bool {
 	name := text
 	if at := strings.LastIndexByte(text, ':'); at >= 0 && !strings.HasSuffix(text, "]") {

@@ -166,7 +166,7 @@ func abbreviated(number string) string {
 	return number
 }
 
-// wanted says what the schema accepts, for people.
+// wanted describes what the schema accepts, for people.
 func (s *Schema) wanted() string {
 	text := s.wantedValue()
 	if s.Nullable {

@@ -8,7 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/field"
 )
 
-// ErrorPage is what meta.url of an error leads to.
+// ErrorPage is the page that meta.url of an error links to.
 type ErrorPage struct {
 	Code  field.Code `json:"code"`
 	Title string     `json:"title"`

@@ -10,7 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/id"
 )
 
-// RateLimit bounds the requests of one API key: so many a second, and as many at
+// RateLimit bounds the requests of one API key: a number per second, and as many at
 // once as Burst. The zero value means the default, a negative PerSecond no limit.
 type RateLimit struct {
 	PerSecond float64
@@ -50,7 +50,7 @@ func NewLimiter(limit RateLimit, clock func() time.Time) *Limiter {
 type allowance struct {
 	remaining int
 	reset     time.Duration // until the burst is whole again
-	retry     time.Duration // until the next request is taken; 0 when this one was
+	retry     time.Duration // until the next request is accepted; 0 when this one was
 }
 
 // take counts a request of a key.

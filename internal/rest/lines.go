@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The log lines of strangers' requests: so many a second, and at once. What is left
+// The log lines of strangers' requests: a number per second, and at once. What is left
 // out is reported once a minute.
 const (
 	strangerLines      = 10

@@ -19,7 +19,7 @@ type decimal struct {
 // maxPower is far beyond every power that a value can have. Greater ones become it.
 const maxPower = 1 << 40
 
-// readDecimal reads a number that the JSON reader has let through.
+// readDecimal reads a number that the JSON reader has accepted.
 func readDecimal(number Literal) decimal {
 	text := string(number)
 	mantissa, exponent := text, 0

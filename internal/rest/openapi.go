@@ -97,7 +97,7 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 			"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": p.Schema.document(),
 		}
 		if p.Schema.Kind == "array" {
-			// Separated by commas. The other forms that are taken have no words in OpenAPI.
+			// Separated by commas. OpenAPI cannot express the other accepted forms.
 			described["style"], described["explode"] = "form", false
 		}
 		params = append(params, described)

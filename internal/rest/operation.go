@@ -65,7 +65,7 @@ const (
 	// Adds is configures for what makes something new of the object that its path names
 	// and does not change that: it takes no If-Match.
 	Adds
-	// Traffic is what the service is there for, many times a second: it has no limit of
+	// Traffic is the main work of the service, many times a second: it has no limit of
 	// requests, no entity tag, and a log line only for debugging. The handler reads the
 	// raw body itself, and answers for repeated requests.
 	Traffic

@@ -35,7 +35,7 @@ type Query struct {
 	// ignored are the names of parameters that the operation does not know, where it
 	// passes over them.
 	ignored []string
-	// Nothing says that there is a filter among them. What it would select is not
+	// Nothing means that there is a filter among them. What it would select is not
 	// known, so no row is answered: never more than was asked for.
 	Nothing bool
 }

@@ -50,7 +50,7 @@ type Resource[T, V any, K comparable] struct {
 	View func(ctx context.Context, account id.ID, objects []T) ([]V, error)
 	// Secrets are the fields of a view that not every key gets to see; nil for none.
 	Secrets func(view *V) []SecretField
-	// Effects tells, in a dry run, what a change would lead to; nil for nothing.
+	// Effects returns, in a dry run, the effects of a change; nil for none.
 	// gone is true when the object would be deleted.
 	Effects func(ctx context.Context, account id.ID, object *T, gone bool) (any, error)
 	Effect  *Schema // of what effects returns

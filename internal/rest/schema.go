@@ -21,7 +21,7 @@ import (
 	"github.com/tollgate/tollgate/internal/money"
 )
 
-// Schema says what a JSON value may be. It is made from the Go type that holds
+// Schema describes what a JSON value may be. It is made from the Go type that holds
 // the value and the tags of its fields. Requests are checked against it (check.go)
 // and the OpenAPI document prints it (openapi.go), so that the two cannot differ.
 type Schema struct {

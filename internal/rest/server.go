@@ -64,7 +64,7 @@ type Config struct {
 	RequestKey []byte
 	// Failure is the answer to errors that only the service knows; nil for any other one.
 	Failure func(error) *RefusalError
-	// Refused is told of each refused request of traffic; nil for none.
+	// Refused, if not nil, is called for each refused request of traffic.
 	Refused func(*RefusalError)
 	// ExplainPath is the answer to a path that no operation has; nil says no more than that.
 	ExplainPath func(path string) error

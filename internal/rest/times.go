@@ -90,7 +90,7 @@ func MomentSchema() *Schema {
 		Example: "2018-02-02T22:25:27.521Z"}
 }
 
-// WholeDay says what a day is as a bound.
+// WholeDay describes what a day is as a bound.
 const WholeDay = "A day, as in 2018-02-02, is all of that UTC day."
 
 // TimeFilters are all bounds of a time: filter[name], which is [eq] too, and each other

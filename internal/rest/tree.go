@@ -28,7 +28,7 @@ type Literal string
 func (l Literal) MarshalJSON() ([]byte, error) { return []byte(l), nil }
 
 var (
-	// errDepth says that a body nests too deep.
+	// errDepth means that a body nests too deep.
 	errDepth    = fmt.Errorf("nested deeper than %d levels", maxDepth)
 	errEmpty    = errors.New("the body is empty")
 	errTrailing = errors.New("there is something after the JSON value")

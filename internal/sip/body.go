@@ -110,7 +110,7 @@ func readPartHead(head []byte) (lines []byte, kind string) {
 	return append(lines, "\r\n"...), kind
 }
 
-// looksLikeSDP says whether a body of no type begins as a session description does.
+// looksLikeSDP reports whether a body of no type begins as a session description does.
 func looksLikeSDP(body []byte) bool { return bytes.HasPrefix(body, []byte("v=0")) }
 
 // With is the body with another description.

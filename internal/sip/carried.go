@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Carried is a header field that goes on from one dialog to another: what of it can be
+// Carried is a header field that is passed from one dialog to another: what of it can be
 // read, within its limits. What cannot be read is left out.
 type Carried struct {
 	name, key  string                    // as it is written, and in lower case
 	mostValues int                       // in all fields of the name
 	mostBytes  int                       // of one value
 	reads      func(value string) bool   // nil for a field that is one text
-	writes     func(value string) string // nil where values go on as they are
+	writes     func(value string) string // nil if values are passed unchanged
 }
 
 // NewCarried describes a header field.
@@ -35,7 +35,7 @@ func (c Carried) Lines(m *Message) string {
 	return lines
 }
 
-// line is what can be read of one field, up to so many values.
+// line holds the readable values of one field, up to a maximum.
 func (c Carried) line(text string, most int) (line string, kept int) {
 	if c.reads == nil {
 		if len(text) > c.mostBytes || !utf8.ValidString(text) {
@@ -58,20 +58,20 @@ func (c Carried) line(text string, most int) (line string, kept int) {
 	return line, kept
 }
 
-// Writing has each value go on as writes makes it of one that can be read.
+// Writing passes each readable value on in the form that writes gives it.
 func (c Carried) Writing(writes func(value string) string) Carried {
 	c.writes = writes
 	return c
 }
 
-// IsToken says whether a value is a token with parameters: the protocol of a Reason with its
+// IsToken reports whether a value is a token with parameters: the protocol of a Reason with its
 // cause and text (RFC 3326), a Content-Disposition, a version.
 func IsToken(value string) bool {
 	token, parameters, _, ok := cutValue(value, ';')
 	return ok && isToken(token) && areParameters(parameters)
 }
 
-// IsMediaRange says whether a value is a type of bodies with parameters, as those of Accept
+// IsMediaRange reports whether a value is a type of bodies with parameters, as those of Accept
 // are.
 func IsMediaRange(value string) bool {
 	kind, parameters, _, ok := cutValue(value, ';')
@@ -79,7 +79,7 @@ func IsMediaRange(value string) bool {
 	return ok && found && isToken(main) && isToken(sub) && areParameters(parameters)
 }
 
-// IsWarning says whether a value is a code, an agent and a quoted text (RFC 3261 section
+// IsWarning reports whether a value is a code, an agent and a quoted text (RFC 3261 section
 // 20.43).
 func IsWarning(value string) bool {
 	code, rest, _ := strings.Cut(value, " ")
@@ -95,7 +95,7 @@ func UnnamedWarning(value string) string {
 	return value[:3] + " tollgate " + value[strings.IndexByte(value, '"'):]
 }
 
-// IsDelay says whether a value is that of a Retry-After: seconds, a comment, parameters.
+// IsDelay reports whether a value is that of a Retry-After: seconds, a comment, parameters.
 func IsDelay(value string) bool {
 	end := 0
 	for end < len(value) && isDigit(value[end]) {
@@ -113,7 +113,7 @@ func IsDelay(value string) bool {
 // maxDelayDigits is as many digits as 2^32 - 1 has.
 const maxDelayDigits = 10
 
-// IsReference says whether a value is a URI in brackets with parameters, as those of
+// IsReference reports whether a value is a URI in brackets with parameters, as those of
 // Geolocation (RFC 6442) and Call-Info are.
 func IsReference(value string) bool {
 	address, ok := readBracketed(value)
@@ -121,7 +121,7 @@ func IsReference(value string) bool {
 	return ok && (address.Parameters == "" || found && areParameters(parameters))
 }
 
-// IsPassport says whether a value of Identity is a signed token, whole or without its first
+// IsPassport reports whether a value of Identity is a signed token, whole or without its first
 // two parts, that names its certificate (RFC 8224 section 4). What RFC 4474 signed is none:
 // it does not outlive a change of the Call-ID.
 func IsPassport(value string) bool {
@@ -137,7 +137,7 @@ func IsPassport(value string) bool {
 	return areParameters(parameters) && strings.Contains(strings.ToLower(parameters), "info=<")
 }
 
-// areParameters says whether a text is parameters, the first without its semicolon.
+// areParameters reports whether a text is parameters, the first without its semicolon.
 func areParameters(text string) bool {
 	for more := text != ""; more; {
 		var p string
@@ -172,7 +172,7 @@ func isParameterValue(value string) bool {
 	return true
 }
 
-// maxName bounds a display name that goes on, in bytes.
+// maxName bounds a display name that is passed on, in bytes.
 const maxName = 128
 
 // DisplayName is the display name of an address as text: without quotes, on one line, of
@@ -211,9 +211,9 @@ func Named(name, uri string) string {
 	return quote(name) + " <" + uri + ">"
 }
 
-// keptHeaders are the header fields that never go on to another dialog because a list names them:
+// keptHeaders are the header fields that are never passed to another dialog because a list names them:
 // those that belong to a dialog or transaction, that tell who calls or prove it, that ask for
-// extensions, and those of which the server itself knows when they go on.
+// extensions, and those that the server passes on by its own rules.
 var keptHeaders = namesOf(`via from to call-id cseq contact route record-route path service-route max-forwards
 	content-length content-type content-encoding content-disposition content-language content-id mime-version
 	require proxy-require supported unsupported allow accept accept-encoding accept-language info-package recv-info
@@ -234,14 +234,14 @@ func namesOf(list string) map[string]bool {
 // maxListed bounds the name of a header field in a list.
 const maxListed = 64
 
-// MayPass says whether a list may name a header field to go on to another dialog.
+// MayPass reports whether a list may name a header field to be passed to another dialog.
 func MayPass(name string) bool {
 	key := nameOf(name).long
 	return isToken(name) && len(name) > 1 && len(name) <= maxListed && !keptHeaders[key] &&
 		!strings.HasPrefix(key, "x-tollgate-")
 }
 
-// NotPassed says why a list may not name a header field.
+// NotPassed explains why a list may not name a header field.
 func NotPassed(name string) string {
 	return fmt.Sprintf("%.64q is no header field that can be passed by name: Tollgate writes it itself, or it is no "+
 		"name. Give one such as User-to-User, P-Charge-Info or X-Campaign.", name)

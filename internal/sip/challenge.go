@@ -43,7 +43,7 @@ const (
 )
 
 // Take keeps the challenges of a 401 or 407, each in the place of an older one of its
-// realm, and says whether the request is worth another try. Of several for one realm the
+// realm, and reports whether the request is worth another try. Of several for one realm the
 // one with the strongest algorithm that is known counts, and of equal ones the first.
 func (c *Challenges) Take(m *Message) bool {
 	name := "www-authenticate"
@@ -121,7 +121,7 @@ func challengesOf(m *Message, name string) []challenge {
 	return fresh
 }
 
-// replaces says whether the challenge takes the place of another.
+// replaces reports whether the challenge takes the place of another.
 func (c *challenge) replaces(other challenge) bool {
 	return c.proxy == other.proxy && c.realm == other.realm
 }

@@ -68,7 +68,7 @@ func (m *Message) Authorization(realm string) string {
 	return first
 }
 
-// Usable says whether credentials have a form that this server offers, or that of RFC
+// Usable reports whether credentials have a form that this server offers, or that of RFC
 // 2069, which has no qop. Others prove nothing and guess nothing.
 func (c *Credentials) Usable() bool {
 	switch strings.ToUpper(c.Algorithm) {
@@ -116,7 +116,7 @@ func (c *Credentials) Right(method, md5, sha256 string) bool {
 	return right == 1
 }
 
-// Signed says whether the URI that was signed is the one that is called. A proxy on the
+// Signed reports whether the URI that was signed is the one that is called. A proxy on the
 // way may have rewritten its host or parameters, but what is dialled must be what was
 // signed.
 func (c *Credentials) Signed(called string) bool {

@@ -20,7 +20,7 @@ var algorithms = [...]string{"MD5", "SHA-256", "SHA-512-256", "SHA-512"}
 
 const sessionEnding = "-SESS"
 
-// isSession says whether the hash of the user holds for a nonce alone.
+// isSession reports whether the hash of the user holds for a nonce alone.
 func isSession(algorithm string) bool {
 	return strings.HasSuffix(strings.ToUpper(algorithm), sessionEnding)
 }
@@ -62,13 +62,13 @@ func (d digester) sumBody(body []byte) string {
 	return hex.EncodeToString(d.Sum(nil))
 }
 
-// IsDigest says whether a challenge or an answer to one is of the scheme Digest.
+// IsDigest reports whether a challenge or an answer to one is of the scheme Digest.
 func IsDigest(value string) bool {
 	const scheme = "Digest "
 	return len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme)
 }
 
-// digestParameters gives each parameter of a challenge or an answer, and says whether all
+// digestParameters gives each parameter of a challenge or an answer, and reports whether all
 // are well formed.
 func digestParameters(value string, each func(name, value string)) bool {
 	if !IsDigest(value) {

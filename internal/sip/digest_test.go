@@ -118,7 +118,7 @@ func FuzzCredentials(f *testing.F) {
 }
 
 // TestCountsOfANonce: the count of a nonce goes up with every answer, and starts anew with
-// a new one. What was sent without being asked and is challenged all the same does not count.
+// a new one. What was sent without being asked and is challenged anyway does not count.
 func TestCountsOfANonce(t *testing.T) {
 	var c Challenges
 	user := User{"alice", "secret"}

@@ -6,7 +6,7 @@
 // both share, number.go reads numbers and names out of it, and body.go finds the session
 // description. peek.go finds a single field of a message that is not worth splitting yet,
 // and frame.go the messages in a stream. build.go writes messages, ack.go that of a
-// refusal. carried.go is what of a header field may go on from one dialog to another.
+// refusal. carried.go says what of a header field may be passed from one dialog to another.
 //
 // Digest authentication is nonce.go and credentials.go for those who call this server, and
 // challenge.go for the peers that challenge it; digest.go is what both share.

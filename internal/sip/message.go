@@ -153,7 +153,7 @@ func (m *Message) Get(name string) string {
 	return ""
 }
 
-// Has says whether there is a field of that name.
+// Has reports whether there is a field of that name.
 func (m *Message) Has(name string) bool {
 	for i := range m.Fields {
 		if m.Fields[i].Name == name {
@@ -177,7 +177,7 @@ func (m *Message) All(name string) []string {
 	return found
 }
 
-// Lists says whether a field of option tags or methods names one of them.
+// Lists reports whether a field of option tags or methods names one of them.
 func (m *Message) Lists(name, token string) bool {
 	for i := range m.Fields {
 		if m.Fields[i].Name != name {

@@ -13,7 +13,7 @@ import (
 
 // The limits of digest authentication.
 const (
-	// nonceLife is how long a nonce is taken; after that the answer is stale=true
+	// nonceLife is how long a nonce is accepted; after that the answer is stale=true
 	// and the client tries again without asking its user.
 	nonceLife = 5 * time.Minute
 	// maxNonces bounds the nonces whose counts are remembered. With more in use the
@@ -66,7 +66,7 @@ func (n *Nonces) mac(data []byte, source netip.Addr) []byte {
 	return h.Sum(nil)[:nonceMAC]
 }
 
-// Fresh says whether a nonce is one of ours, for this source, and young enough.
+// Fresh reports whether a nonce is one of ours, for this source, and young enough.
 func (n *Nonces) Fresh(nonce string, source netip.Addr, now time.Time) bool {
 	b, err := base64.RawURLEncoding.DecodeString(nonce)
 	if err != nil || len(b) != nonceBytes ||
@@ -80,7 +80,7 @@ func (n *Nonces) Fresh(nonce string, source netip.Addr, now time.Time) bool {
 	return age >= -time.Second && age < nonceLife && made.After(n.floor)
 }
 
-// Use notes a count and says whether it is higher than every one before.
+// Use notes a count and reports whether it is higher than every one before.
 func (n *Nonces) Use(nonce string, count uint32, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -65,7 +65,7 @@ func phoneContext(parameters string) string {
 // countryDigits is how many digits a country code has at most.
 const countryDigits = 3
 
-// isShort says whether a number is a short one of a country, as 112 and 911 are: it is
+// isShort reports whether a number is a short one of a country, as 112 and 911 are: it is
 // dialled as it is, and is none behind the code of its country.
 func isShort(number, context string) bool {
 	return digitsIn(number) <= mostShort && digitsIn(context) <= countryDigits

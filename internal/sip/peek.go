@@ -7,7 +7,7 @@ func CallIDOf(data []byte) []byte {
 	return HeaderOf(data, "call-id", 'i')
 }
 
-// IsNewCall says whether a message is an INVITE outside any dialog.
+// IsNewCall reports whether a message is an INVITE outside any dialog.
 func IsNewCall(data []byte) bool {
 	return bytes.HasPrefix(data, []byte("INVITE ")) && !bytes.Contains(HeaderOf(data, "to", 't'), []byte("tag="))
 }

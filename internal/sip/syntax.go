@@ -7,7 +7,7 @@ import (
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
-// hasControl says whether a text has a control character. Bytes are enough: in UTF-8
+// hasControl reports whether a text has a control character. Bytes are enough: in UTF-8
 // none of them is part of a longer character.
 func hasControl(s string) bool {
 	for i := range len(s) {
@@ -222,7 +222,7 @@ func readNamed(s string) (Address, bool) {
 	}
 }
 
-// beginsURI says whether a text begins with a scheme of those that addresses have, and
+// beginsURI reports whether a text begins with a scheme of those that addresses have, and
 // not with a name that holds a colon.
 func beginsURI(s string) bool {
 	scheme, rest, found := strings.Cut(trimLeft(s), ":")
@@ -248,7 +248,7 @@ func readBracketed(s string) (Address, bool) {
 	return Address{URI: s[1:end], Parameters: parameters, bracketed: true}, true
 }
 
-// isURI says whether s is a scheme, a colon and something without spaces,
+// isURI reports whether s is a scheme, a colon and something without spaces,
 // quotes, brackets or control characters.
 func isURI(s string) bool {
 	scheme, rest, found := strings.Cut(s, ":")

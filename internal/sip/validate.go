@@ -32,7 +32,7 @@ const allowedMethods = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO"
 // MagicCookie begins the branch of an RFC 3261 element (RFC 3261 8.1.1.7).
 const MagicCookie = "z9hG4bK"
 
-// verdictKind says what is done with a message.
+// verdictKind describes what is done with a message.
 type verdictKind uint8
 
 // The kinds of verdicts.
@@ -183,7 +183,7 @@ func RefusalBytes(raw []byte, v Verdict, toTag string) []byte {
 	return b.Bytes()
 }
 
-// hasTag says whether a From or To value carries a tag. In a value too broken to
+// hasTag reports whether a From or To value carries a tag. In a value too broken to
 // read, anything that looks like one counts, so that none is added twice.
 func hasTag(value string) bool {
 	address, ok := ReadAddress(value)
@@ -270,7 +270,7 @@ func checkTelURI(rest string) refusal {
 // mostShort is how many digits an emergency number has at most.
 const mostShort = 6
 
-// isEmergencyURN says whether a URN is that of an emergency service (RFC 5031).
+// isEmergencyURN reports whether a URN is that of an emergency service (RFC 5031).
 func isEmergencyURN(uri string) bool {
 	_, emergency := e164.Emergency(uri, 0, nil)
 	return emergency
@@ -311,7 +311,7 @@ func checkRepeated(m *Wire) refusal {
 	return refusal{}
 }
 
-// repeatsItself says whether all fields of a name say the same. That does no harm where
+// repeatsItself reports whether all fields of a name say the same. That does no harm where
 // no list can be meant.
 func (m *Wire) repeatsItself(id headerID) bool {
 	if id != headerContentLength && id != headerContentType {
@@ -422,7 +422,7 @@ func checkAddresses(m *Wire) refusal {
 	return refusal{}
 }
 
-// isOneAddress says whether a From or To value can be read, and names one address.
+// isOneAddress reports whether a From or To value can be read, and names one address.
 func isOneAddress(value string) bool {
 	address, ok := ReadAddress(value)
 	if !ok {
@@ -432,7 +432,7 @@ func isOneAddress(value string) bool {
 	return ok || found && !strings.Contains(address.Parameters, "<")
 }
 
-// anyAddress says whether all values of a field are addresses, and whether one is.
+// anyAddress reports whether all values of a field are addresses, and whether one is.
 func (m *Wire) anyAddress(id headerID) (all, one bool) {
 	all = true
 	for i := range m.fields {
@@ -562,7 +562,7 @@ func checkContent(m *Wire) refusal {
 	return refusal{}
 }
 
-// isOptional says whether a Content-Disposition lets the receiver ignore the
+// isOptional reports whether a Content-Disposition lets the receiver ignore the
 // body.
 func isOptional(disposition string) bool {
 	_, parameters, found := strings.Cut(disposition, ";")
@@ -573,7 +573,7 @@ func isOptional(disposition string) bool {
 	return strings.EqualFold(handling, "optional")
 }
 
-// holdsSDP says whether a body is a session description or a multipart with one.
+// holdsSDP reports whether a body is a session description or a multipart with one.
 func holdsSDP(contentType string, body []byte) bool {
 	if strings.EqualFold(contentType, "application/sdp") {
 		return true

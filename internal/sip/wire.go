@@ -145,7 +145,7 @@ func (m *Wire) note(flaw refusal) {
 	}
 }
 
-// Broken says whether the message could not be split as it should.
+// Broken reports whether the message could not be split as it should.
 func (m *Wire) Broken() bool { return m.flaw.status != 0 || m.start.kind == startNone }
 
 // ReadWire is read into a message of its own.
@@ -245,7 +245,7 @@ func (m *Wire) readField(line string) {
 	m.fields = append(m.fields, Field{known.id, known.long, value})
 }
 
-// needs says whether the message is of no use without the field. A response is needed
+// needs reports whether the message is of no use without the field. A response is needed
 // for what it says, so only the fields that say whose it is can spoil it.
 func (m *Wire) needs(name headerName) bool {
 	if m.start.kind != startResponse {

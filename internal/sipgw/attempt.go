@@ -92,7 +92,7 @@ func (s *session) leaveTrunk() {
 	}
 }
 
-// unreachable goes on without a gateway that did not answer.
+// unreachable continues without a gateway that did not answer.
 func (a *attempt) unreachable() {
 	if a.s.attempt != a || a.cancelled {
 		return
@@ -148,7 +148,7 @@ func (a *attempt) Expire(timer.Kind) {
 	a.unreachable()
 }
 
-// hears takes a provisional response: 100 Trying is no sign that the call goes on.
+// hears takes a provisional response: 100 Trying does not show that the call progresses.
 func (a *attempt) hears(m *message) {
 	if m.Status != 100 {
 		a.trying, a.heard = false, true
@@ -223,7 +223,7 @@ func (a *attempt) inviteBytes(branch, lines string) []byte {
 	return w.Finish(m.ContentType(), a.body)
 }
 
-// cancel stops the attempt. A gateway that answers all the same is hung up on.
+// cancel stops the attempt. A gateway that answers anyway is hung up on.
 // reason is the line that tells why, if the caller has not.
 func (a *attempt) cancel(reason string) {
 	if a.cancelled {
@@ -268,7 +268,7 @@ func (a *attempt) progress(m *message) {
 	}
 }
 
-// refused does what the table of the package call says of a final response.
+// refused acts on a final response by the table of package call.
 func (a *attempt) refused(m *message) {
 	s := a.s
 	a.trying = false

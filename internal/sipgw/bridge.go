@@ -52,7 +52,7 @@ type crossing struct {
 	what    string // a header field, or what else it is
 	in      []place
 	to      direction
-	how     string // what of it crosses
+	how     string // what is passed
 	setting string // that changes it, of the connection; "" for none
 	trust   string // why it can be believed, or what is done where it cannot
 	// carry writes the header lines. It is nil for what is no header field of its own: the
@@ -222,7 +222,7 @@ func ofBody(name string, reads func(string) bool) func(passage) string {
 // withList are the places in which the lists of names count.
 var withList = []place{inInvite, inProgress, inAnswer, inRefusal, inOffer, inOfferAnswer, inInfo, inInfoResponse, inBye}
 
-// mostListed is how many lines of a name that is listed go on.
+// mostListed is how many lines of a listed name are passed on.
 const mostListed, mostListedBytes = 8, 1024
 
 // listed carries the header fields that the connection's list names, and those of the
@@ -249,7 +249,7 @@ func (p passage) listedField(name string) string {
 	return sip.NewCarried(name, mostListed, mostListedBytes, nil).Lines(&p.m.Message)
 }
 
-// lists says whether one of the lists names a header field.
+// lists reports whether one of the lists names a header field.
 func (p passage) lists(name string) bool {
 	return names(p.s.connected.PassHeaders, name) || names(p.gateway().PassHeaders, name)
 }
@@ -293,7 +293,7 @@ func redress(p passage) string {
 
 var complaints = ofStatus([]int{603, 607, 608}, carries("Call-Info", 4, 4096, sip.IsReference))
 
-// acceptable says what would have been taken.
+// acceptable describes what would have been taken.
 var acceptable = ofStatus([]int{406, 415, 488}, carries("Accept", 16, 128, sip.IsMediaRange),
 	carries("Accept-Encoding", 16, 128, sip.IsToken), carries("Accept-Language", 16, 128, sip.IsToken))
 
@@ -340,7 +340,7 @@ func (l *leg) partingLines(reason string) string {
 	return reason + lines
 }
 
-// hasLine says whether header lines have one of that name.
+// hasLine reports whether header lines have one of that name.
 func hasLine(lines, name string) bool { return strings.Contains("\r\n"+lines, "\r\n"+name+":") }
 
 // away is the direction of what a leg's peer sends.

@@ -33,7 +33,7 @@ type Timers struct {
 	SessionExpires time.Duration
 	// CallerSessionExpires is the longest session interval on the caller's leg. Default 600 s.
 	CallerSessionExpires time.Duration
-	// MinSE is the shortest session interval that is taken. Default 90 s (RFC 4028 section 5).
+	// MinSE is the shortest session interval that is accepted. Default 90 s (RFC 4028 section 5).
 	MinSE time.Duration
 	// PingWait is how long a gateway may take to answer OPTIONS. Default 4 s.
 	PingWait time.Duration
@@ -51,7 +51,7 @@ type Limits struct {
 	transport.Limits
 	Queue         int // messages that wait for one shard; default 8192, some 16 MB
 	CallsPerShard int // default 50,000
-	// SourcePerSecond is how many requests a second are taken from one address, known
+	// SourcePerSecond is how many requests a second are accepted from one address, known
 	// or not, and SourceCalls how many calls it may have at once. 0 is no limit.
 	SourcePerSecond float64
 	SourceCalls     int
@@ -96,7 +96,7 @@ func (c *Config) setDefaults() {
 	c.Limits.setDefaults()
 }
 
-// onLoopback says whether an address to listen on is reached from this machine only.
+// onLoopback reports whether an address to listen on is reached from this machine only.
 func onLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -11,7 +11,7 @@
 // receive.go takes a message to its transaction. session.go is one call with its two legs
 // (leg.go), attempt.go one gateway being tried, relay.go what passes between the legs,
 // media.go its session descriptions, refresh.go the session timers, reliable.go the early
-// dialogs, trunk.go what is known of each gateway.
+// dialogs, trunk.go the state of each gateway.
 //
 // Server is Tollgate itself; a gateway is always a carrier's (routing.Gateway).
 package sipgw

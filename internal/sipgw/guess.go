@@ -57,15 +57,15 @@ func (n *guesses) pairOf(source netip.Addr, user string) pair {
 	return pair{transport.SourceKey(source), maphash.String(n.seed, user)}
 }
 
-// room says whether a digest of a pair may be looked at, and whether its user's may.
+// room reports whether a digest of a pair may be looked at, and whether its user's may.
 func (n *guesses) room(p pair, now time.Time) (pair, user bool) {
 	pair = n.pairs.Has(p, now, pairGuessesPerMinute/60.0, pairGuesses) &&
 		n.sources.Has(p.source, now, sourceGuessesPerMinute/60.0, sourceGuesses)
 	return pair, n.users.Has(p.user, now, userGuessesPerMinute/60.0, userGuesses)
 }
 
-// wrong counts a wrong digest, and says whether it is another one than that before: a
-// datagram that is repeated is no further guess. exists says whether there is such a user.
+// wrong counts a wrong digest, and reports whether it is another one than that before: a
+// datagram that is repeated is no further guess. exists reports whether there is such a user.
 func (n *guesses) wrong(p pair, response string, exists bool, now time.Time) bool {
 	given := maphash.String(n.seed, response)
 	n.mu.Lock()
@@ -96,7 +96,7 @@ func (n *guesses) right(p pair, now time.Time) {
 	n.young[p] = now.Add(provenFor)
 }
 
-// proven says whether a user has succeeded from a source lately.
+// proven reports whether a user has succeeded from a source lately.
 func (n *guesses) proven(p pair, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -115,7 +115,7 @@ type strikes struct {
 	since      time.Time
 }
 
-// wrong counts a wrong digest and says whether the source has had too many within
+// wrong counts a wrong digest and reports whether the source has had too many within
 // the window, or a little more than it.
 func (n *strikes) wrong(source netip.Addr, now time.Time, most int, window time.Duration) bool {
 	n.mu.Lock()
@@ -143,7 +143,7 @@ func (srv *Server) SetBans(bans []store.Ban) {
 }
 
 // strike notes a wrong digest of an unknown source. A source with too many is banned for
-// a time, here at once and on other nodes when they hear of it. A digest is only checked
+// a time, here at once and on other nodes when they are notified. A digest is only checked
 // if its nonce was given to this very address, so no one can have another source banned
 // by sending in its name. Known sources are not banned, since one telephone with an old
 // password must not silence the office around it: they are held back (guess.go).

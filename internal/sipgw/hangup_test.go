@@ -103,7 +103,7 @@ func TestHungUpWhileItRings(t *testing.T) {
 	}
 }
 
-// No CANCEL may go out before the gateway has said anything; what answers all the same is
+// No CANCEL may go out before the gateway has said anything; what answers anyway is
 // hung up on.
 func TestHungUpBeforeAnyResponse(t *testing.T) {
 	w := newWorld(t, wish{})

@@ -12,7 +12,7 @@ import (
 // the tech prefix, the token or the P-Charge-Info that tells connections behind one
 // address apart, otherwise by digest credentials. A request that names a user in
 // X-Telnyx-Username wants to be that user, and must prove it wherever it comes from;
-// only a call for help from a known source goes on as the source's. ok is false when the
+// only an emergency call from a known source counts as the source's. ok is false when the
 // request is done with. A nil connection is that of a known source which has not said
 // whose call it is.
 func (sh *shard) identify(m *message) (attempt admission.Call, connection *policy.Connection, ok bool) {
@@ -71,7 +71,7 @@ func chargedNumber(value string) e164.Number {
 	return policy.ChargedNumber(sip.AddressUser(value))
 }
 
-// transportAllowed says whether the connection takes calls by this transport. UDP
+// transportAllowed reports whether the connection takes calls by this transport. UDP
 // is what a connection has by default, and any other is then taken too: the
 // address or the password has proved who it is. Published set-ups of FQDN connections
 // say TCP for calls to the domain name, and call over UDP or TLS with a password.

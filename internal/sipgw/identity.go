@@ -23,7 +23,7 @@ func (a *attempt) fromHeader() string {
 	return sip.Named(a.s.callerName(), a.callerURI())
 }
 
-// accountInFrom says that From names our account at the carrier. The caller's number then
+// accountInFrom means that From names our account at the carrier. The caller's number then
 // stands elsewhere.
 func (a *attempt) accountInFrom() bool { return textOf(a.gateway.FromUser) != "" }
 
@@ -86,7 +86,7 @@ func (s *session) shownIn() (asserted, party bool) {
 	return s.private || emergency, false
 }
 
-// identified says whether the number is to stand in a header of RFC 3325. It is where From
+// identified reports whether the number is to stand in a header of RFC 3325. It is where From
 // names our account and nothing else would tell the number.
 func (a *attempt) identified() bool {
 	asserted, party := a.s.shownIn()
@@ -97,7 +97,7 @@ func (a *attempt) identified() bool {
 	return !party && (emergency || a.s.connected.CallerIDHeaders != "none")
 }
 
-// asserts says whether P-Asserted-Identity has the number: only where it is confirmed for
+// asserts reports whether P-Asserted-Identity has the number: only where it is confirmed for
 // the connection, since no other number has been screened.
 func (a *attempt) asserts() bool { return a.s.from != 0 && a.s.confirmed && a.identified() }
 
@@ -114,7 +114,7 @@ func assertedIdentity(p passage) string {
 	return ""
 }
 
-// remoteParty names the caller, and says whether the number is confirmed.
+// remoteParty names the caller, and reports whether the number is confirmed.
 func remoteParty(p passage) string {
 	if _, party := p.s.shownIn(); !party || p.s.from == 0 {
 		return ""
@@ -136,7 +136,7 @@ func privacyID(p passage) string {
 	return "Privacy: id\r\n"
 }
 
-// privacy says whether the caller is to be anonymous towards the callee.
+// privacy reports whether the caller is to be anonymous towards the callee.
 func (s *session) privacy(m *message) bool {
 	switch s.connected.CallerPrivacy {
 	case "always":
@@ -191,7 +191,7 @@ func history(p passage) string {
 	return b.String()
 }
 
-// diversion is an entry as it goes on to the carrier: without a name, which could say
+// diversion is an entry as the carrier gets it: without a name, which could say
 // anything, and screened only when its number is confirmed.
 func (s *session) diversion(value string, screened bool) (said string, ok bool) {
 	address, ok := sip.ReadAddress(value)

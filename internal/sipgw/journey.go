@@ -88,7 +88,7 @@ func (j *Journey) noteAction(a call.Action, now time.Time) {
 	}
 }
 
-// endTry ends the last try, if it goes on.
+// endTry ends the last try, if it has not ended.
 func (j *Journey) endTry(status int, reason string, now time.Time) {
 	if n := len(j.Tries); n > 0 && j.Tries[n-1].Ended.IsZero() {
 		try := &j.Tries[n-1]

@@ -11,7 +11,7 @@ import (
 // had (RFC 3261 section 18.1.1): its fragments are often lost.
 const mostDatagram = 1300
 
-// large says how an attempt sends an INVITE that is too large for a datagram.
+// large describes how an attempt sends an INVITE that is too large for a datagram.
 type large uint8
 
 const (
@@ -20,8 +20,8 @@ const (
 	byUDP                 // by UDP, since TCP brought nothing
 )
 
-// toStream moves an attempt to TCP, at the same address, and says whether it has. Only a
-// gateway of transport auto leaves that to us, and none to which TCP was tried in vain.
+// toStream moves an attempt to TCP, at the same address, and reports whether it has. Only a
+// gateway of transport auto leaves that to us, and none to which TCP was tried without success.
 func (how *large) toStream(a *attempt) bool {
 	l, now := a.leg, a.s.sh.now
 	if *how == byUDP || l.peer.TCP || a.gateway.Transport != routing.TransportAuto || !a.trunk.takesStreams(now) {

@@ -211,11 +211,11 @@ func (l *leg) tries() int8 {
 	return 0
 }
 
-// latched says that the peer is behind a translator, as its connection says, with no
+// latched means that the peer is behind a translator, as its connection says, with no
 // proxy before it: it is reached where its messages come from, and nowhere else.
 func (l *leg) latched() bool { return l.encoded && len(l.routes) == 0 }
 
-// routable says whether an address is one of the public internet's.
+// routable reports whether an address is one of the public internet's.
 func routable(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a)
 }
@@ -245,7 +245,7 @@ func (l *leg) request(srv *Server, method, branch string, cseq uint32, extra str
 	return w.Finish(contentType, body)
 }
 
-// strict says whether the next hop is a strict router of RFC 2543.
+// strict reports whether the next hop is a strict router of RFC 2543.
 func (l *leg) strict() bool {
 	if len(l.routes) == 0 {
 		return false
@@ -316,7 +316,7 @@ func (l *leg) send(method, extra string, body []byte, contentType string, done f
 	return tx
 }
 
-// challenged takes a final response to a request of ours, nil for none, and says whether
+// challenged takes a final response to a request of ours, nil for none, and reports whether
 // it is a challenge that can be met, so that the request is worth another try (RFC 3261
 // section 22).
 func (l *leg) challenged(m *message) bool {

@@ -102,7 +102,7 @@ const (
 
 // describe takes the description of m on its way as d says, and gives then
 // what to send there: the same when the call is not anchored, when there is none,
-// or when an emergency call must go on without the relay.
+// or when an emergency call must continue without the relay.
 func (s *session) describe(what kind, d media.Description, m *message, then func(body []byte, err error)) {
 	if len(m.Body) > 0 {
 		switch {
@@ -147,7 +147,7 @@ func (s *session) describe(what kind, d media.Description, m *message, then func
 	})
 }
 
-// passed goes on with a description that no relay gets: now, or after those that wait
+// passed continues with a description that no relay gets: now, or after those that wait
 // for one.
 func (s *session) passed(body []byte, err error, then func([]byte, error)) {
 	if err != nil {
@@ -158,8 +158,8 @@ func (s *session) passed(body []byte, err error, then func([]byte, error)) {
 	s.inOrder(func() { then(body, err) })
 }
 
-// sealed says whether a side speaks encrypted media only, through the whole call. An
-// emergency call goes on with what there is.
+// sealed reports whether a side speaks encrypted media only, through the whole call. An
+// emergency call continues without the relay.
 func (s *session) sealed(side record.Side) bool {
 	if side == record.SideCaller && (!s.connected.EncryptedMedia || s.own() != nil) ||
 		side == record.SideCallee && s.media.wanted != media.Encrypted {
@@ -188,7 +188,7 @@ func otherSide(side record.Side) record.Side {
 	return record.SideCaller
 }
 
-// described takes what the relay made of a description and goes on with what waits.
+// described takes what the relay made of a description and continues with what waits.
 func (s *session) described(m *message, body []byte, err error, then func([]byte, error)) {
 	if err != nil {
 		body = nil
@@ -206,7 +206,7 @@ func (s *session) described(m *message, body []byte, err error, then func([]byte
 	s.resume()
 }
 
-// offerRefused has the relay go on as before an offer that the other side refused.
+// offerRefused restores the relay to its state before an offer that the other side refused.
 func (s *session) offerRefused() {
 	if s.media.session == nil {
 		return
@@ -220,7 +220,7 @@ func (s *session) offerRefused() {
 	})
 }
 
-// resume goes on with what waits for the relay.
+// resume continues with what waits for the relay.
 func (s *session) resume() {
 	s.media.running = false
 	for len(s.media.waiting) > 0 && !s.media.running {

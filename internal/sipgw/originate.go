@@ -48,7 +48,7 @@ var (
 	ErrStopped = errors.New("the SIP server is not accepting calls")
 )
 
-// answerTail is how long a call may go on after what it has to say.
+// answerTail is how long a call may last after its announcement.
 const answerTail = 15 * time.Second
 
 // Originate begins a call of the server's own. What happens to it is in its record.
@@ -187,7 +187,7 @@ func (c *ownCaller) receiveRequest(m *message) {
 	}
 }
 
-// Expire gives up a call that rings, or goes on, for too long.
+// Expire gives up a call that rings or lasts too long.
 func (c *ownCaller) Expire(timer.Kind) {
 	if c.answered {
 		c.hangUp()
@@ -211,7 +211,7 @@ func (c *ownCaller) end() {
 	c.sh.timers.Stop(&c.limit)
 }
 
-// attempt is what the ledger hears of the call. ok is false where the connection is gone,
+// attempt is the call as it is given to the ledger. ok is false where the connection is gone,
 // or the number has become an emergency number: no such call is the server's own.
 func (c *ownCaller) attempt(snapshot *policy.Snapshot) (a admission.Call, connection *policy.Connection, ok bool) {
 	connection = snapshot.Connection(c.Connection)

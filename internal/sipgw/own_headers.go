@@ -37,7 +37,7 @@ func (srv *Server) proofOf(token string) string {
 	return string(proof[:tagProof])
 }
 
-// isOurs says whether a message of an unknown source belongs to what this process began:
+// isOurs reports whether a message of an unknown source belongs to what this process began:
 // a request whose To has a tag of ours, or a response to a branch of ours. The dialog or
 // the transaction is looked up behind the filter.
 func (srv *Server) isOurs(data []byte) bool {

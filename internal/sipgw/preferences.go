@@ -13,7 +13,7 @@ var dispositions = []string{
 
 func isDirective(value string) bool { return slices.Contains(dispositions, strings.ToLower(value)) }
 
-// isPreference says whether a value tells the features of phones (RFC 3841 section 9.2).
+// isPreference reports whether a value tells the features of phones (RFC 3841 section 9.2).
 func isPreference(value string) bool {
 	rest, found := strings.CutPrefix(value, "*")
 	rest = strings.TrimLeft(rest, " \t")

@@ -133,7 +133,7 @@ func (t *trunk) find(gateway *routing.Gateway, found func(to transport.Peer, ok 
 	})
 }
 
-// ask sends OPTIONS (RFC 3261 section 11). Any answer shows that the gateway is there.
+// ask sends OPTIONS (RFC 3261 section 11). Any answer shows that the gateway is alive.
 func (t *trunk) ask() {
 	p := &t.probe
 	gateway, here := t.wanted()

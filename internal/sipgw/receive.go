@@ -46,7 +46,7 @@ func (sh *shard) receive(data []byte, from transport.Peer) {
 	sh.receiveRequest(m)
 }
 
-// isAstray says whether what the filter let a stranger send is not what the filter took it
+// isAstray reports whether what the filter let a stranger send is not what the filter took it
 // for. m is nil where it could not be read.
 func (srv *Server) isAstray(data []byte, m *message, v sip.Verdict) bool {
 	switch {
@@ -225,7 +225,7 @@ func (sh *shard) refuseUnidentified(m *message, attempt admission.Call) {
 	sh.put(m, tx, attempt)
 }
 
-// looped says whether the request has passed through this process before, for the same
+// looped reports whether the request has passed through this process before, for the same
 // number. One for another number is a spiral: the callee forwards its calls.
 func (srv *Server) looped(m *message, connection *policy.Connection, attempt *admission.Call) bool {
 	ours, callee := sip.MagicCookie+srv.mark, ""
@@ -279,7 +279,7 @@ func (srv *Server) refusalLines(why admission.Reason, d *admission.Decision) str
 func (sh *shard) receiveInDialog(m *message) {
 	l := sh.dialog(m)
 	if l == nil && m.Peer.Stranger && !sh.srv.config.Live.Snapshot().HasUsers() {
-		return // such as one that repeats a tag of a call that is over
+		return // such as one that repeats a tag of a call that has ended
 	}
 	if l == nil || (l.ended && m.Method != "BYE") {
 		sh.answerStateless(m, 481, "Call/Transaction Does Not Exist", "", "")

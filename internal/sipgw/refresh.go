@@ -33,7 +33,7 @@ const lostEarly = 32 * time.Second
 // shortPhrase refuses a session interval that is too short (RFC 4028 section 9).
 const shortPhrase = "Session Interval Too Small"
 
-// shortSession is the shortest session interval that is taken, when that of a request is
+// shortSession is the shortest session interval that is accepted, when that of a request is
 // shorter, else 0.
 func (srv *Server) shortSession(m *message) time.Duration {
 	least := srv.config.Timers.MinSE
@@ -198,7 +198,7 @@ func (l *leg) refreshed(method string) func(*message) {
 }
 
 // moved tells the other side when the answer to a refresh describes other media than the
-// peer had before, as another port: the other side would go on sending to the old one.
+// peer had before, as another port: the other side would continue to send to the old one.
 func (l *leg) moved(m *message) {
 	o := l.other()
 	if o == nil || o.ended || len(m.Body) == 0 || l.said == mediaSum(m.Body) {

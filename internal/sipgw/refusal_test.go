@@ -108,7 +108,7 @@ func TestTheStoreIsAway(t *testing.T) {
 	w.ledger.set(collection.ErrBusy, false)
 	w.pbx.invite("+12125550123", "")
 	w.pbx.await("503 INVITE")
-	// An emergency call goes all the same, and leaves its record when the store is back.
+	// An emergency call goes anyway, and leaves its record when the store is back.
 	d := w.pbx.invite("911", "")
 	invite := w.carriers[0].want("INVITE")
 	if !strings.HasPrefix(invite.URI, "sip:911@") {

@@ -72,7 +72,7 @@ func (r *reliability) supportedLine() string {
 	return lineReliable
 }
 
-// takes says whether a provisional response of a gateway is to be handled: one that
+// takes reports whether a provisional response of a gateway is to be handled: one that
 // is repeated, or comes before another that is missing, is not (RFC 3262 section 4).
 func (r *reliability) takes(a *attempt, m *message) bool {
 	if r == nil || m.ToTag == "" {
@@ -195,7 +195,7 @@ func (r *reliability) whenAcknowledged(final func()) {
 	r.final = final
 }
 
-// proceed goes on after a PRACK.
+// proceed continues after a PRACK.
 func (r *reliability) proceed() {
 	if len(r.queue) > 0 && !r.retransmit.IsSet() {
 		r.transmit()
@@ -229,7 +229,7 @@ func (r *reliability) close() {
 	r.early = nil
 }
 
-// alive says whether the gateway still tries the call in this dialog, or has taken it.
+// alive reports whether the gateway still tries the call in this dialog, or has taken it.
 func (e *early) alive() bool {
 	return e.attempt == e.attempt.s.attempt || e.attempt.chosen == e.leg.remoteTag
 }
@@ -264,7 +264,7 @@ func (l *leg) receivePrack(m *message, tx *transaction.Server) {
 	l.passEarly(p.from.leg, "PRACK", rack, what, m, tx, r.proceed)
 }
 
-// acknowledges says whether a PRACK is for the response that awaits one.
+// acknowledges reports whether a PRACK is for the response that awaits one.
 func (r *reliability) acknowledges(m *message) bool {
 	words := strings.Fields(m.Get("rack"))
 	return len(words) == 3 && words[0] == strconv.FormatUint(uint64(r.queue[0].rseq), 10) &&
@@ -272,7 +272,7 @@ func (r *reliability) acknowledges(m *message) bool {
 }
 
 // passEarly sends a request of l's peer on in an early dialog of the other side,
-// and the answer back. done is called when that is over.
+// and the answer back. done is called after that.
 func (l *leg) passEarly(to *leg, method, extra string, what kind, m *message, tx *transaction.Server, done func()) {
 	s := l.s
 	there := media.Description{From: l.side, Source: l.peer.Addr.Addr(), Target: to.peer.Addr.Addr()}

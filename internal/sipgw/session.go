@@ -347,7 +347,7 @@ func (s *session) earlyTag(a *attempt, remote string) string {
 	return local
 }
 
-// hasLocalTag says whether a tag is one that the peer has seen from this leg.
+// hasLocalTag reports whether a tag is one that the peer has seen from this leg.
 func (l *leg) hasLocalTag(tag string) bool {
 	if tag == l.localTag {
 		return true

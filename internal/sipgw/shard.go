@@ -35,7 +35,7 @@ type shard struct {
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again
 	functions []func()
-	gone      *session  // stands for calls that are over
+	gone      *session  // stands for calls that have ended
 	key       []byte    // in which names of transactions are written
 	wire      sip.Wire  // the message being received
 	tagger    hash.Hash // makes tags of answers that nothing is kept of
@@ -58,7 +58,7 @@ const (
 	timerHangUp                       // of a shard: the next calls to hang up
 )
 
-// legKey finds a dialog. The caller's leg is told by the caller's tag too, since
+// legKey finds a dialog. The caller's leg is found by the caller's tag too, since
 // its Call-ID is not ours; a carrier's leg has a Call-ID of ours and no tag here.
 type legKey struct{ callID, remoteTag string }
 
@@ -110,7 +110,7 @@ func (sh *shard) post(f func()) {
 	sh.poke()
 }
 
-// offer queues a copy of a message unless there are limit already, and says whether it did.
+// offer queues a copy of a message unless there are limit already, and reports whether it did.
 func (sh *shard) offer(data []byte, from transport.Peer, limit int) bool {
 	sh.inbox.mu.Lock()
 	full := len(sh.inbox.packets) >= limit
@@ -163,7 +163,7 @@ func (sh *shard) run(done <-chan struct{}) {
 	}
 }
 
-// turn handles what is in the inbox and what is due, and says whether there was
+// turn handles what is in the inbox and what is due, and reports whether there was
 // anything in the inbox.
 func (sh *shard) turn() bool {
 	sh.packets, sh.functions = sh.take(sh.packets, sh.functions)

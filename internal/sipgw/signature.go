@@ -21,7 +21,7 @@ func passports(p passage) string {
 	return p.callersPassports()
 }
 
-// signed are the caller's passports that go on where calls are signed, and ours.
+// signed are the caller's passports that are passed on where calls are signed, and ours.
 func (p passage) signed() (lines string) {
 	if p.m.Has("identity") && p.numbersStay() {
 		values := slices.DeleteFunc(p.m.All("identity"), func(value string) bool {
@@ -54,7 +54,7 @@ func (p passage) callersPassports() string {
 	return lines
 }
 
-// numbersStay says whether the numbers of From and To go on as they came, for all to see.
+// numbersStay reports whether the numbers of From and To are passed on unchanged and visibly.
 func (p passage) numbersStay() bool {
 	if p.attempt.accountInFrom() && !p.attempt.asserts() {
 		return false
@@ -81,7 +81,7 @@ func (a *attempt) signature() string {
 }
 
 // sign signs the call, if a number is shown: in From, or to the carrier alone in
-// P-Asserted-Identity. A call that cannot be signed goes on without.
+// P-Asserted-Identity. A call that cannot be signed goes out unsigned.
 func (a *attempt) sign() string {
 	s := a.s
 	claims := shaken.Claims{Attestation: s.attested.String(), Callee: a.callee(), At: s.sh.srv.config.Clock(),

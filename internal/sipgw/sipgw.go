@@ -56,7 +56,7 @@ type Config struct {
 	Logger      *slog.Logger
 	// NewID makes the ids of attempts; default uuid.New.
 	NewID func() uuid.UUID
-	// Rang is told how long after the caller's INVITE a call first rang or was
+	// Rang is called with how long after the caller's INVITE a call first rang or was
 	// answered, and through which gateway. Shards call it concurrently and it must not
 	// block; it may be nil.
 	Rang func(gateway id.ID, delay time.Duration)
@@ -71,12 +71,12 @@ type Config struct {
 	// those that are recorded.
 	AnchorAll bool
 
-	// Banned is told of every source that the server bans by itself; it must not block.
+	// Banned is called for every source that the server bans automatically; it must not block.
 	Banned func(store.Ban)
-	// Strayed is told of every right password from a source that its connection does not
+	// Strayed is called for every right password from a source that its connection does not
 	// allow; it must not block.
 	Strayed func(webhook.Stray)
-	// Journey is told of every call that is over, by its shard; it must not block. nil
+	// Journey is told of every call that has ended, by its shard; it must not block. nil
 	// means that nothing is noted.
 	Journey func(*Journey)
 	Tracer  *siptrace.Tracer // of messages; nil: none
@@ -111,7 +111,7 @@ type Server struct {
 	seed         maphash.Seed
 	count        counters
 	panicOnce    sync.Once
-	// knowsItself says that the server itself tells Config.Reach of this machine.
+	// knowsItself means that the server itself tells Config.Reach of this machine.
 	knowsItself bool
 	mark        string         // in the branches of this process
 	decoy       connection.HA1 // checked in place of that of a user that does not exist
@@ -267,7 +267,7 @@ func (srv *Server) stop(ctx context.Context) error {
 
 var errUnsettled = errors.New("calls not settled by the ledger")
 
-// idle waits until no call is left, and says whether that came before the end of ctx.
+// idle waits until no call is left, and reports whether that came before the end of ctx.
 func (srv *Server) idle(ctx context.Context) bool {
 	for {
 		if srv.each(func(*shard) {}) == 0 {
@@ -311,7 +311,7 @@ func (srv *Server) finished() {
 	}
 }
 
-// isBusy says of an error of the ledger that surely nothing was done.
+// isBusy reports whether an error of the ledger means that nothing was done.
 func isBusy(err error) bool { return errors.Is(err, collection.ErrBusy) }
 
 // dispatch hands a copy of a message to the shard of its Call-ID. A shard with much to do is
@@ -363,7 +363,7 @@ func (srv *Server) turnAway(data []byte, from transport.Peer, why admission.Reas
 // stays so, and the error says why. Calls are not touched.
 func (srv *Server) Reload() error { return srv.transport.Reload() }
 
-// LimitCalls says how long calls that begin from now on may last; 0 is no limit.
+// LimitCalls describes how long calls that begin from now on may last; 0 is no limit.
 func (srv *Server) LimitCalls(most time.Duration) { srv.maxCall.Store(int64(most)) }
 
 // MaxCall is what LimitCalls said last.

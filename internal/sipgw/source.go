@@ -11,9 +11,9 @@ import (
 	"github.com/tollgate/tollgate/internal/sip/transport"
 )
 
-// inRate says whether a request of a source is within Limits.SourcePerSecond. What
+// inRate reports whether a request of a source is within Limits.SourcePerSecond. What
 // belongs to a call that there is has as much again to itself, so that running calls
-// go on and end while new ones of their source are turned away. So have emergency calls
+// continue and end while new ones of their source are turned away. So have emergency calls
 // of connections that are known there. Answers are not counted.
 func (srv *Server) inRate(data []byte, from transport.Peer) bool {
 	per := srv.config.Limits.SourcePerSecond
@@ -33,7 +33,7 @@ func (srv *Server) inRate(data []byte, from transport.Peer) bool {
 	return begins && srv.isEmergency(data, from) && srv.urgentInRate(source, from, now, per)
 }
 
-// leastUrgent is how many emergency calls a second of one source are taken at least,
+// leastUrgent is how many emergency calls a second of one source are accepted at least,
 // whatever the rate of its other calls is.
 const leastUrgent = 50
 
@@ -44,8 +44,8 @@ func (srv *Server) urgentInRate(source netip.Addr, from transport.Peer, now time
 	return from.TCP || srv.urgent.Take(source, now, per, per, 0)
 }
 
-// isEmergency says whether a new call dials what a connection that is known to be at
-// its source knows as an emergency number. Nothing is known of a stranger.
+// isEmergency reports whether a new call dials what a connection that is known to be at
+// its source knows as an emergency number. A stranger has none.
 func (srv *Server) isEmergency(invite []byte, from transport.Peer) bool {
 	if from.Stranger {
 		return false
@@ -75,7 +75,7 @@ func (srv *Server) isEmergency(invite []byte, from transport.Peer) bool {
 // maxEmergencyURI bounds the Request-URI that is looked at for an emergency number.
 const maxEmergencyURI = 256
 
-// emergencyFor says whether a connection knows what was dialled as an emergency number.
+// emergencyFor reports whether a connection knows what was dialled as an emergency number.
 func emergencyFor(snapshot *policy.Snapshot, c *policy.Connection, dialled string) bool {
 	_, emergency := c.Emergency(snapshot.Account(c.Account), dialled)
 	return emergency

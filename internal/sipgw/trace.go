@@ -24,7 +24,7 @@ func (l *leg) traceBegin(peer netip.Addr) {
 	}
 }
 
-// traceEnd says that the legs of a call are over.
+// traceEnd means that the legs of a call are over.
 func (s *session) traceEnd() {
 	tracer := s.sh.srv.config.Tracer
 	if tracer == nil {

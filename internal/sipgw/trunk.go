@@ -175,7 +175,7 @@ func (srv *Server) followPolicy() {
 	}
 }
 
-// configure takes what the policy says of the gateway.
+// configure applies the policy of the gateway.
 func (t *trunk) configure(gateway *routing.Gateway) {
 	t.mu.Lock()
 	old := t.gateway
@@ -192,7 +192,7 @@ func (t *trunk) configure(gateway *routing.Gateway) {
 	}
 }
 
-// samePlace says whether what was seen of a gateway still holds.
+// samePlace reports whether what was seen of a gateway still holds.
 func samePlace(a, b *routing.Gateway) bool {
 	return a.Address == b.Address && a.Transport == b.Transport && a.Enabled == b.Enabled &&
 		a.OptionsIntervalSecs == b.OptionsIntervalSecs && a.Register == b.Register &&
@@ -391,7 +391,7 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-// Forbidden says of a gateway that its address leads where nothing is sent.
+// Forbidden reports why nothing is sent to a gateway's address.
 func (srv *Server) Forbidden(gateway id.ID) bool {
 	srv.trunks.mu.Lock()
 	t := srv.trunks.byID[gateway]

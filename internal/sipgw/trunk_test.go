@@ -125,7 +125,7 @@ func TestBreaker(t *testing.T) {
 	if took := time.Since(began); took > 500*time.Millisecond {
 		t.Errorf("refused after %v", took)
 	}
-	// An emergency call goes there all the same.
+	// An emergency call goes there anyway.
 	w.pbx.invite("911", "")
 	if m := w.pbx.await("504 INVITE"); m == nil {
 		t.Fatal()

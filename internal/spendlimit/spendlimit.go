@@ -33,8 +33,8 @@ const (
 
 // Actions: what happens when the amount is reached.
 const (
-	Alert         = "alert"           // an event is sent, and calls go on
-	BlockNewCalls = "block_new_calls" // new calls are refused, running ones go on and are counted
+	Alert         = "alert"           // an event is sent, and calls continue
+	BlockNewCalls = "block_new_calls" // new calls are refused, running ones continue and are counted
 	EndCalls      = "end_calls"       // running calls end at their grant's end: charges never pass the amount
 )
 

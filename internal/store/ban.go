@@ -18,7 +18,7 @@ type Ban struct {
 	ExpiresAt time.Time // zero: never
 }
 
-// InForce says whether the ban holds at a time.
+// InForce reports whether the ban holds at a time.
 func (b *Ban) InForce(now time.Time) bool { return b.ExpiresAt.IsZero() || now.Before(b.ExpiresAt) }
 
 // Bans keeps the banned sources of the server. They belong to no account. Those

@@ -11,7 +11,7 @@ import (
 )
 
 // HangUps ends live calls on request. What it answers is durable: the node that owns the
-// call is told at once and finds the mark by itself otherwise.
+// call is notified at once and finds the mark by itself otherwise.
 type HangUps interface {
 	// HangUpCall has one call end. It fails with ErrNotFound when the account has no
 	// such call, live or ended, and with admission.ErrEmergencyCall for an emergency
@@ -35,7 +35,7 @@ type CallFilter struct {
 	Country             e164.Country // of the called number
 }
 
-// Selects says whether a call is meant.
+// Selects reports whether a call is meant.
 func (f *CallFilter) Selects(c *LiveCall) bool {
 	l := &c.Lease
 	return (f.Profile == 0 || l.Profile == f.Profile) && (f.Connection == 0 || l.Connection == f.Connection) &&
@@ -47,7 +47,7 @@ type HungUp struct {
 	// Record is set when the call had ended already, and Live when it had not.
 	Record *record.Call
 	Live   LiveCall
-	// Switch says that another switch carries the call, and OwnerLost that the node
+	// Switch means that another switch carries the call, and OwnerLost that the node
 	// that did is silent: the call ends when its lease does at the latest.
 	Switch, OwnerLost bool
 }

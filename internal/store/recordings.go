@@ -20,14 +20,14 @@ type Recordings interface {
 	RecordingsOf(ctx context.Context, account id.ID, calls []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error)
 	// DeleteRecording fails with ErrNotFound when there is none.
 	DeleteRecording(ctx context.Context, account id.ID, recording uuid.UUID) (record.Recording, error)
-	// DeleteRecordings deletes several, or none on an error. Ids of none are passed over.
+	// DeleteRecordings deletes several, or none on an error. Unknown ids are ignored.
 	DeleteRecordings(ctx context.Context, account id.ID, recordings []uuid.UUID) (Deleted, error)
 }
 
 // Deleted is how many recordings were deleted.
 type Deleted struct{ Count int }
 
-// RecordingFiles keeps what is known of the files of finished recordings; their audio is
+// RecordingFiles keeps the list of files of finished recordings; their audio is
 // elsewhere.
 //
 // A recording is deleted in two steps, so that no file is forgotten: deleting hides
@@ -45,10 +45,10 @@ type RecordingFiles interface {
 	// RecordingsAt lists up to limit recordings whose files are at a place, the
 	// oldest first: those that are deleted, or those that are not.
 	RecordingsAt(ctx context.Context, place, volume string, deleted bool, limit int) ([]record.Recording, error)
-	// MoveRecording says that the file is at the place, volume and name of r now. It
+	// MoveRecording means that the file is at the place, volume and name of r now. It
 	// fails with ErrNotFound when the recording was forgotten; one that is deleted
 	// is moved.
 	MoveRecording(ctx context.Context, r record.Recording) error
-	// ForgetRecording says that the file of a deleted recording is gone.
+	// ForgetRecording means that the file of a deleted recording is gone.
 	ForgetRecording(ctx context.Context, account id.ID, recording uuid.UUID) error
 }

@@ -188,7 +188,7 @@ type Key struct {
 	ExpiresAt *time.Time
 	collection.Times
 
-	// What the key was before it was last rotated, and until when that is taken too.
+	// What the key was before it was last rotated, and until when that is accepted too.
 	PreviousHash      *[32]byte
 	PreviousExpiresAt *time.Time
 }

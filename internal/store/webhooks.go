@@ -19,7 +19,7 @@ const (
 	MaxWebhookQueue = 100_000
 )
 
-// ErrTooMany says that an account has as many objects of a kind as it may have.
+// ErrTooMany means that an account has as many objects of a kind as it may have.
 var ErrTooMany = errors.New("too many")
 
 // WebhookQueue is what waits to be delivered to the endpoints of an account.

@@ -15,7 +15,7 @@ import (
 // IdempotencyAge is how long an answer is kept.
 const IdempotencyAge = 24 * time.Hour
 
-// ErrLocked says that the write changes what an admin has locked for the account.
+// ErrLocked means that the write changes what an admin has locked for the account.
 var ErrLocked = errors.New("locked by an administrator")
 
 // LockedError says which fields a write may not change. It wraps ErrLocked.
@@ -65,7 +65,7 @@ type FieldChange struct {
 	To    jsontext.Value `json:"to"`
 }
 
-// Writes is what is known of the writes of configuration.
+// Writes counts the writes of configuration.
 type Writes interface {
 	// Answered returns the answer that was kept for an idempotency key. The error
 	// wraps ErrNotFound when there is none, and ErrKeyReused when the key was used
@@ -77,6 +77,6 @@ type Writes interface {
 	// configuration is answered, without asking the database. It may change without a
 	// write. known is false when other processes write too, as with PostgreSQL.
 	ConfigVersion(account id.ID) (version uint64, known bool)
-	// Ping says whether the store can commit.
+	// Ping reports whether the store can commit.
 	Ping(ctx context.Context) error
 }

@@ -150,13 +150,13 @@ func parseIncrements(cell string) (first, next int32, want string) {
 	return first, next, ""
 }
 
-// isDollars tells whether a currency is the one that decks are in.
+// isDollars reports whether a currency is the one that decks are in.
 func isDollars(cell string) bool {
 	return strings.EqualFold(cell, "USD") || strings.EqualFold(cell, "US$") || cell == "$" ||
 		strings.EqualFold(cell, "US dollar") || strings.EqualFold(cell, "US dollars")
 }
 
-// isMinute tells whether the unit of a price is a minute.
+// isMinute reports whether the unit of a price is a minute.
 func isMinute(cell string) bool {
 	switch strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(cell, " ", "")), "per"), "s") {
 	case "min", "minute", "/min", "/minute", "60", "60sec", "60second", "1min", "1minute", "1m", "m", "minuto", "minuten":
@@ -165,7 +165,7 @@ func isMinute(cell string) bool {
 	return false
 }
 
-// isZero tells whether a cell says that there is nothing of what its column is about.
+// isZero reports whether a cell says that there is nothing of what its column is about.
 func isZero(cell string) bool {
 	digits := strings.TrimSpace(strings.TrimSuffix(currencyUSD.ReplaceAllString(cell, ""), "%"))
 	digits = strings.TrimRight(strings.TrimRight(strings.ToLower(digits), "sec"), " ")

@@ -208,7 +208,7 @@ func meaningOf(name string) meaning {
 	return unknown
 }
 
-// columns says what each column of a sheet means.
+// columns describes what each column of a sheet means.
 type columns struct {
 	names []string // the header line
 	means []meaning
@@ -220,12 +220,12 @@ func (c *columns) has(m meaning) bool { return len(c.index[m]) > 0 }
 // name is a column's name as the sheet writes it, for messages.
 func (c *columns) name(m meaning) string { return excerpt(c.names[c.index[m][0]]) }
 
-// looksLikeHeader tells whether a row names a prefix and a price, whatever else it has.
+// looksLikeHeader reports whether a row names a prefix and a price, whatever else it has.
 func (c *columns) looksLikeHeader() bool {
 	return (c.has(prefix) || c.has(areaCode)) && (c.has(rate) || c.has(ratePerSecond) || c.perJurisdiction())
 }
 
-// perJurisdiction tells whether a header has prices by jurisdiction, which are several for one prefix.
+// perJurisdiction reports whether a header has prices by jurisdiction, which are several for one prefix.
 func (c *columns) perJurisdiction() bool {
 	return slices.ContainsFunc(c.names, func(name string) bool {
 		plain := plainName(name)

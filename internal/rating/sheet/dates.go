@@ -98,7 +98,7 @@ func (s *slashed) only() order {
 	return undecided
 }
 
-// neverEnds tells whether an end is so far away, or so written, that it means none.
+// neverEnds reports whether an end is so far away, or so written, that it means none.
 func neverEnds(cell string) bool {
 	return strings.HasPrefix(cell, "0000-00-00") || strings.EqualFold(cell, "never") || strings.EqualFold(cell, "infinity")
 }

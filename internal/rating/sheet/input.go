@@ -25,9 +25,9 @@ var (
 	ErrNoRows      = errors.New("file has no rows with prices below its header line")
 	ErrEncoding    = errors.New("file is not text")
 	ErrFormat      = errors.New("file is not of a form that is read")
-	// ErrHeader says that no line of a file names the columns of a price sheet as they have to be.
+	// ErrHeader means that no line of a file names the columns of a price sheet as they have to be.
 	ErrHeader = errors.New("not the header line of a rate deck")
-	// ErrQuestion says that a file can be read in two ways.
+	// ErrQuestion means that a file can be read in two ways.
 	ErrQuestion = errors.New("file can be read in two ways")
 )
 

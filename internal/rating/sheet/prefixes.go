@@ -27,7 +27,7 @@ const (
 )
 
 // readPrefixes reads the prefixes of a cell: one, a list, or ranges ("44 7700-7799"), after the digits of a country
-// code or nothing. plus tells whether there was a plus sign.
+// code or nothing. plus reports whether there was a plus sign.
 func readPrefixes(before, cell string) (digits []string, plus bool, want string) {
 	if before != "" {
 		if _, want := one("", before); want != "" {

@@ -34,7 +34,7 @@ func (f *file) readRow() {
 	f.place(row)
 }
 
-// fits tells whether the row has a field for each column and no more.
+// fits reports whether the row has a field for each column and no more.
 func (f *file) fits() bool {
 	if !blank(f.record[min(len(f.record), len(f.columns.names)):]) {
 		f.refuse(RowError{Line: f.line, Want: fmt.Sprintf("the row has %d fields and the header line %d: want as many; a "+
@@ -284,7 +284,7 @@ func (f *file) prefixText() string {
 	return strings.TrimSpace(f.cell(countryCode) + " " + f.cell(areaCode))
 }
 
-// isNote tells whether a line below the header is text: one field with letters, and nothing where the prefix or the
+// isNote reports whether a line below the header is text: one field with letters, and nothing where the prefix or the
 // price is.
 func (f *file) isNote() bool {
 	filled, at := 0, 0

@@ -67,7 +67,7 @@ type Options struct {
 	Sheet   string             // of a workbook; "" for the only one with prices
 	Dates   string             // "dmy", "mdy", or "" for what the dates show
 	Decimal string             // "point", "comma", or "" for what the prices show
-	// BareCodes says what prefixes without a plus sign are where others have one: "international", "nanp" (North American
+	// IgnoreNotes takes a file although lines outside its table are about what changes a price.
 	// numbers, to which 1 belongs), or "" to ask.
 	BareCodes string
 	// IgnoreNotes takes a file although lines outside its table speak of what changes a price.
@@ -140,7 +140,7 @@ type Sheet struct {
 	from1904 bool
 }
 
-// RowError says what is wrong in one place of a file, and what would be right.
+// RowError reports what is wrong in one place of a file, and what would be right.
 type RowError struct {
 	Line   int    // 1 is the first line of the file; blank lines and line breaks within quotes count
 	Column string // the column's name as the file writes it; "" if the whole row is meant
@@ -155,7 +155,7 @@ func (e RowError) Error() string {
 	return fmt.Sprintf("line %d, column %q, value %q: %s", e.Line, e.Column, e.Value, e.Want)
 }
 
-// OmittedError says that a file has more errors than Limits.MaxErrors.
+// OmittedError means that a file has more errors than Limits.MaxErrors.
 type OmittedError struct {
 	Kept, Total int
 }
@@ -291,7 +291,7 @@ func (f *file) findHeader(t table) error {
 	return noHeader(first)
 }
 
-// noHeader says what is missing in the first line that has anything.
+// noHeader describes what is missing in the first line that has anything.
 func noHeader(first *columns) error {
 	switch {
 	case first == nil:

@@ -301,7 +301,7 @@ func checkNothingLost(t *testing.T, text []byte, s *sheet.Sheet) {
 	}
 }
 
-// checkReadsBack says whether rows, written as a file, are read again as they were.
+// checkReadsBack reports whether rows, written as a file, are read again as they were.
 func checkReadsBack(t *testing.T, rows []rating.Row) {
 	t.Helper()
 	again, errs, err := read(strings.NewReader(encodeRows(rows)), sheet.Limits{})

@@ -56,7 +56,7 @@ func (s *Sheet) openWorkbook(packed []byte, o *Options) (table, error) {
 	case len(found) == 0 && len(filled) == 0:
 		return nil, ErrNoRows
 	case len(found) == 0:
-		found = filled[:1] // which says what is missing
+		found = filled[:1] // which describes what is missing
 	}
 	s.SheetName = found[0]
 	rows, err := file.Rows(found[0])
@@ -66,7 +66,7 @@ func (s *Sheet) openWorkbook(packed []byte, o *Options) (table, error) {
 	return &workbook{file: file, rows: rows}, nil
 }
 
-// lookInto tells whether a sheet has the header line of a price sheet, and whether it has anything.
+// lookInto reports whether a sheet has the header line of a price sheet, and whether it has anything.
 func lookInto(file *excelize.File, name string, o *Options) (header, filled bool) {
 	rows, err := file.Rows(name)
 	if err != nil {

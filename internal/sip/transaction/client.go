@@ -67,7 +67,7 @@ func (l *Layer) Request(method, branch string, to transport.Peer, data []byte, r
 	return tx
 }
 
-// AtMost has the request, which was sent once, sent so many times at most. What is sent
+// AtMost limits how often the request, which was sent once, is sent. What is sent
 // once is not waited for so long either.
 func (tx *Client) AtMost(times int8) {
 	tx.most = times
@@ -97,7 +97,7 @@ const deadAfter = 6
 // Gone notes that the connection of the request has ended.
 func (tx *Client) Gone() { tx.l.config.Post(tx.broken) }
 
-// broken goes on after the connection of the request has ended. By one that was there before, the
+// broken continues after the connection of the request has ended. By one that was there before, the
 // request may not have arrived: it goes out again, once, by a new one, and is the same
 // transaction to the peer if it did. On one that was made for it the peer has refused it.
 func (tx *Client) broken() {
@@ -128,7 +128,7 @@ func (tx *Client) renew() {
 	tx.transmitOr(nil) // where none can be made, the old one may yet bring an answer
 }
 
-// Silent notes that the peer was waited for in vain.
+// Silent notes that the peer did not respond.
 func (tx *Client) Silent() {
 	if tx.by != nil && !tx.provisional && !tx.by.HeardSince(tx.sent) {
 		tx.l.config.Transport.Retire(tx.by)
@@ -198,7 +198,7 @@ func (tx *Client) receiveProvisional(m *Message) {
 	}
 	timing := &tx.l.config.Times
 	if !tx.invite {
-		// Timer E goes on at T2 (RFC 3261 section 17.1.2.2).
+		// Timer E continues at T2 (RFC 3261 section 17.1.2.2).
 		tx.interval = timing.T2
 		tx.provisional = true
 		tx.response(m)
@@ -206,7 +206,7 @@ func (tx *Client) receiveProvisional(m *Message) {
 	}
 	tx.l.stop(&tx.retransmit)
 	if tx.Rings == nil && m.Status == 100 {
-		// Within a dialog 100 Trying is no sign that the peer is there: Timer B goes on.
+		// Within a dialog 100 Trying does not show that the peer is alive: Timer B continues.
 		tx.provisional = true
 	} else if !tx.provisional || tx.Rings == nil {
 		tx.provisional = true
@@ -295,10 +295,10 @@ func (tx *Client) Drop() {
 	tx.forgetStream()
 }
 
-// Awaited says whether the request has no final response yet, and may still get one.
+// Awaited reports whether the request has no final response yet, and may still get one.
 func (tx *Client) Awaited() bool { return !tx.done }
 
-// Provisional says whether a provisional response has come.
+// Provisional reports whether a provisional response has come.
 func (tx *Client) Provisional() bool { return tx.provisional }
 
 // Branch is that of the request.

@@ -14,7 +14,7 @@ const (
 	serverTrying    serverState = iota // no final response yet
 	serverRefused                      // INVITE: a final response other than 2xx awaits its ACK
 	serverAccepted                     // INVITE: a 2xx awaits its ACK
-	serverConfirmed                    // INVITE: the ACK is there; retransmissions are absorbed
+	serverConfirmed                    // INVITE: the ACK has arrived; retransmissions are absorbed
 	serverAnswered                     // any other method: a final response was sent
 )
 
@@ -27,7 +27,7 @@ type Server struct {
 	Peer    transport.Peer
 	last    []byte
 	state   serverState
-	// Once says that the final response goes out once for each time that the request
+	// Once means that the final response goes out once for each time that the request
 	// comes, and that no timer repeats it.
 	Once bool
 	// ToTag is the tag of the gateway's own responses that create no dialog.
@@ -123,7 +123,7 @@ func (tx *Server) repeat() {
 	tx.l.after(&tx.retransmit, tx, timerRetransmit, tx.interval)
 }
 
-// Confirm takes the ACK of the final response and says whether it is the first.
+// Confirm takes the ACK of the final response and reports whether it is the first.
 func (tx *Server) Confirm() bool {
 	if tx.state != serverRefused && tx.state != serverAccepted {
 		return false
@@ -166,13 +166,13 @@ func (tx *Server) Drop() {
 	tx.last, tx.Unacked, tx.Cancelled = nil, nil, nil
 }
 
-// Trying says whether the request has no final response yet.
+// Trying reports whether the request has no final response yet.
 func (tx *Server) Trying() bool { return tx.state == serverTrying }
 
-// Refused says whether a final response other than 2xx awaits its ACK.
+// Refused reports whether a final response other than 2xx awaits its ACK.
 func (tx *Server) Refused() bool { return tx.state == serverRefused }
 
-// CancelledBy says whether a CANCEL is one of the request. From where the request came its
+// CancelledBy reports whether a CANCEL is one of the request. From where the request came its
 // branch is enough; from elsewhere, as from another machine of the caller's, it has to
 // name all that the caller has made up for the request. After the final response, which a
 // CANCEL no longer changes, only the branch is left to compare.

@@ -37,7 +37,7 @@ func (a *Advertised) rank() (rank int) {
 	return rank
 }
 
-// isOf says whether it is said of a listener of a transport that is bound to an address.
+// isOf reports whether it is said of a listener of a transport that is bound to an address.
 func (a *Advertised) isOf(name string, bound netip.AddrPort) bool {
 	return (a.Listener == "" || a.Listener == name) && (!a.At.IsValid() || a.At == bound)
 }
@@ -114,7 +114,7 @@ func ParseAdvertised(text string) (a Advertised, err error) {
 	return a, nil
 }
 
-// isHostName says whether a text is a name of RFC 3261's hostname: labels of letters,
+// isHostName reports whether a text is a name of RFC 3261's hostname: labels of letters,
 // digits and hyphens, of which the last begins with a letter.
 func isHostName(text string) bool {
 	if len(text) > 253 {

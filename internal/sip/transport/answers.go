@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// answerBudget is what may be sent to strangers: so many answers and so many bytes a
+// answerBudget bounds what is sent to strangers: a number of answers and of bytes per
 // second for all of them together, since the address that a datagram names may be that of
 // someone else.
 type answerBudget struct {
@@ -27,7 +27,7 @@ func (w *Warning) Warn(log *slog.Logger, at time.Time, text string, attributes .
 	log.Warn(text, attributes...)
 }
 
-// take takes what an answer of that size needs, and says whether there was enough.
+// take takes what an answer of that size needs, and reports whether there was enough.
 func (b *answerBudget) take(size int, now time.Time, limits *Limits) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

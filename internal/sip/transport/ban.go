@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// banList is the sources that nothing is taken from. Looking an address up takes no
+// banList holds the banned sources. Looking an address up takes no
 // lock, and one look into a map for each length of prefix that is in use.
 type banList struct {
 	current atomic.Pointer[banSet]
@@ -51,7 +51,7 @@ func familyOf(a netip.Addr) int {
 	return 1
 }
 
-// has says whether a source is banned.
+// has reports whether a source is banned.
 func (l *banList) has(source netip.Addr, now time.Time) bool {
 	s := l.current.Load()
 	if s == nil || len(s.until) == 0 {
@@ -73,7 +73,7 @@ func (l *banList) has(source netip.Addr, now time.Time) bool {
 // concurrent use.
 func (f *Filter) SetBans(bans []Ban) { f.bans.current.Store(newBanSet(bans)) }
 
-// Banned says whether nothing is taken from a source.
+// Banned reports whether a source is banned.
 func (f *Filter) Banned(source netip.Addr) bool { return f.bans.has(source, f.now()) }
 
 // Ban adds a ban to the list, unless it has as many as it may.

@@ -54,7 +54,7 @@ func (b *Buckets[K]) get(key K, now time.Time, perSecond, burst float64) Bucket 
 	return one
 }
 
-// Has says whether a key has a token, and takes none.
+// Has reports whether a key has a token, and takes none.
 func (b *Buckets[K]) Has(key K, now time.Time, perSecond, burst float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

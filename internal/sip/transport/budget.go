@@ -45,7 +45,7 @@ func newBudgets(l *Limits) (budgets [Classes]streamBudget) {
 }
 
 // room makes room for one more connection of a host in a class, if need be in the place
-// of the one that was silent the longest, and says whether there is any. t.mu is held.
+// of the one that was silent the longest, and reports whether there is any. t.mu is held.
 func (t *Transport) room(class Class, host netip.Addr) bool {
 	b := &t.budgets[class]
 	if b.perHost > 0 && b.hosts[host] >= b.perHost {

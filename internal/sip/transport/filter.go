@@ -19,7 +19,7 @@ type Filter struct {
 	now    func() time.Time
 	limits Limits
 	bans   banList
-	// Ours says whether a message belongs to what this server began; nil
+	// Ours reports whether a message belongs to what this server began; nil
 	// is never. It is set before anything arrives.
 	Ours func(data []byte) bool
 
@@ -32,7 +32,7 @@ type Filter struct {
 	proven  map[netip.Addr]acquaintance // at which digest users are, or that are expected
 }
 
-// acquaintance is what is known of a source that no connection names.
+// acquaintance is a known source that no connection names.
 type acquaintance struct {
 	until time.Time
 	// connections are the latest whose digests came from there.
@@ -43,7 +43,7 @@ type acquaintance struct {
 // sent, is known after that. It outlasts every dialog whose session timer runs.
 const learnedFor = 12 * time.Hour
 
-// Sources are what an operator's configuration says of sources.
+// Sources are the sources in the operator's configuration.
 type Sources interface {
 	Known(source netip.Addr) bool   // it names the source as a caller's
 	Carrier(source netip.Addr) bool // it names the source as a carrier's
@@ -104,7 +104,7 @@ func (f *Filter) keep(in map[netip.Addr]acquaintance, source netip.Addr, one acq
 	in[source] = one
 }
 
-// Knows says whether a source may send anything.
+// Knows reports whether a source may send anything.
 func (f *Filter) Knows(source netip.Addr) bool {
 	if policy := f.policy(); policy.Known(source) || policy.Carrier(source) {
 		return true
@@ -115,7 +115,7 @@ func (f *Filter) Knows(source netip.Addr) bool {
 	return now.Before(f.learned[source].until) || now.Before(f.proven[source].until)
 }
 
-// Vouched says whether a source is one that the server itself sends to, or a carrier's:
+// Vouched reports whether a source is one that the server itself sends to, or a carrier's:
 // an operator has named it.
 func (f *Filter) Vouched(source netip.Addr) bool {
 	if f.policy().Carrier(source) {
@@ -136,7 +136,7 @@ func (f *Filter) ConnectionsAt(source netip.Addr) (list [4]id.ID) {
 	return list
 }
 
-// admitsConnection says whether a TCP connection is worth accepting, and whether it is
+// admitsConnection reports whether a TCP connection is worth accepting, and whether it is
 // a stranger's.
 func (f *Filter) admitsConnection(source netip.Addr) (stranger, ok bool) {
 	if f.bans.has(source, f.now()) {
@@ -175,7 +175,7 @@ var cancelMethod = []byte("CANCEL ")
 var unknownMethods = [][]byte{[]byte("INVITE "), []byte("ACK "), []byte("BYE "), cancelMethod,
 	[]byte("REGISTER "), []byte("OPTIONS "), stunBinding}
 
-// Admits says whether a message goes on to the parser, and whether it is a stranger's.
+// Admits reports whether a message is passed to the parser, and whether it is a stranger's.
 func (f *Filter) Admits(source netip.Addr, data []byte) (stranger, ok bool) {
 	if f.bans.has(source, f.now()) {
 		return false, false

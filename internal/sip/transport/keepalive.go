@@ -20,7 +20,7 @@ var pong = []byte("\r\n")
 // emptyLines counts the empty lines that a peer sends between messages.
 type emptyLines struct{ count int }
 
-// pinged notes bytes of empty lines, and says whether there are two by now.
+// pinged notes bytes of empty lines, and reports whether there are two by now.
 func (e *emptyLines) pinged(size int) bool {
 	e.count += size / len(pong)
 	if e.count < 2 {
@@ -45,7 +45,7 @@ const (
 // stunBinding is what a binding request begins with.
 var stunBinding = []byte{stunRequest >> 8, stunRequest & 0xFF}
 
-// isSTUN says whether a datagram may be a binding request. No SIP message begins so.
+// isSTUN reports whether a datagram may be a binding request. No SIP message begins so.
 func isSTUN(data []byte) bool { return bytes.HasPrefix(data, stunBinding) }
 
 // answerSTUN tells a peer at which address its datagrams arrive.

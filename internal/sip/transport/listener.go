@@ -59,10 +59,10 @@ func (l *listener) close() {
 	}
 }
 
-// speaks says whether the listener is of the transport by which a peer is reached.
+// speaks reports whether the listener is of the transport by which a peer is reached.
 func (l *listener) speaks(to Peer) bool { return l.name == to.network() }
 
-// takes says whether a peer of a family can be reached from the listener's address.
+// takes reports whether a peer of a family can be reached from the listener's address.
 func (l *listener) takes(peer netip.Addr) bool {
 	at := l.address.Addr()
 	return at.Is4() == peer.Is4() || at == netip.IPv6Unspecified()

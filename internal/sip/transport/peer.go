@@ -7,7 +7,7 @@ type Peer struct {
 	TCP        bool // a stream, with or without TLS
 	TLS        bool
 	Unverified bool // its certificate may be anything
-	// Stranger says that the source of a request is unknown.
+	// Stranger means that the source of a request is unknown.
 	Stranger bool
 	// Back is the port to which a response goes by a new connection when the one that its
 	// request came by has ended; 0 for that of Addr.

@@ -51,7 +51,7 @@ type ResolverConfig struct {
 	Clock       func() time.Time
 	TLS         bool         // whether TLS may be chosen
 	Reach       *reach.Guard // nil: nothing is left out
-	// Refused is told why a target of a gateway is left out, and whether it has no other.
+	// Refused is called with the reason why a target of a gateway is left out, and whether it has no other.
 	Refused func(gateway *routing.Gateway, why string, all bool)
 }
 

@@ -90,17 +90,17 @@ func (s *Stream) Forget(w Waiting) {
 	delete(s.waiting, w)
 }
 
-// HeardSince says whether the peer has sent anything since a time.
+// HeardSince reports whether the peer has sent anything since a time.
 func (s *Stream) HeardSince(at time.Time) bool { return s.heard.Load() >= at.UnixNano() }
 
-// Ended says whether the connection has ended.
+// Ended reports whether the connection has ended.
 func (s *Stream) Ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.done
 }
 
-// established says whether there is, or was, a connection already.
+// established reports whether there is, or was, a connection already.
 func (s *Stream) established() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

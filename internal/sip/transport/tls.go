@@ -16,14 +16,14 @@ type TLS struct {
 	Addr     string // host:port, default port of the field 5061
 	CertFile string // PEM: the server's certificate and those between it and its root
 	KeyFile  string // PEM: its key
-	// CAFile is PEM with the roots that gateways' certificates must lead to; empty
+	// CAFile is PEM with the roots of gateways' certificates; empty
 	// for those of the system.
 	CAFile string
 	// Now says when the files are looked at again; nil for the clock of the transport.
 	Now func() time.Time
 }
 
-// Wanted says whether TLS is listened for.
+// Wanted reports whether TLS is listened for.
 func (t *TLS) Wanted() bool { return t.Addr != "" }
 
 // handshakeTimeout ends a connection whose TLS handshake does not come to an end.
@@ -66,7 +66,7 @@ func (s *Stream) secureClient(ctx context.Context, conn net.Conn) (net.Conn, err
 
 var errNoTLS = errors.New("SIP over TLS is not configured")
 
-// Check says what is wrong with the settings of TLS, without listening.
+// Check reports what is wrong with the settings of TLS, without listening.
 func (t TLS) Check() error {
 	if !t.Wanted() {
 		if t.CertFile != "" || t.KeyFile != "" || t.CAFile != "" {

@@ -220,7 +220,7 @@ func (t *Transport) SendBy(to Peer, data []byte, lost func()) (by *Stream, reuse
 	return nil, false
 }
 
-// sendPacket sends a datagram and says whether the system took it.
+// sendPacket sends a datagram and reports whether the system took it.
 func (t *Transport) sendPacket(to Peer, data []byte) bool {
 	l := t.from(to)
 	if l == nil {
@@ -346,7 +346,7 @@ func (t *Transport) stream(to Peer) *Stream {
 	return s
 }
 
-// Forbids says whether connections to an address are refused, regardless of who named it.
+// Forbids reports whether connections to an address are refused, regardless of who named it.
 func (t *Transport) Forbids(at netip.AddrPort) bool {
 	class, _ := t.config.Reach.Judge(at.Addr())
 	return class == reach.Never || t.config.Reach.Own(at)

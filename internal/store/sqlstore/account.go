@@ -82,7 +82,7 @@ func compileAccount(a *store.Account) *policy.Account {
 	return compiled
 }
 
-// EnsureFirst creates the first account if there is none, and returns it. created says whether it did.
+// EnsureFirst creates the first account if there is none, and returns it. created reports whether it did.
 func (s *Store) EnsureFirst(ctx context.Context) (first store.Account, created bool, err error) {
 	err = s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {
 		var oldest id.ID

@@ -256,5 +256,5 @@ func TestAuditWithoutDatabase(t *testing.T) {
 	if _, err := sqlstore.AuditServer(t.Context(), url); err == nil || !strings.Contains(err.Error(), "leases") {
 		t.Errorf("an empty database: %v", err)
 	}
-	check(t, postgresServer(t).Exec(name, "SELECT 1")) // it is there all the same
+	check(t, postgresServer(t).Exec(name, "SELECT 1")) // it is there anyway
 }

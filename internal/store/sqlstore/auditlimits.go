@@ -195,7 +195,7 @@ func (h limitHistory) largestOf(key admission.SpendKey, fromMicros int64) (limit
 }
 
 // largest is the largest limit in force while grants of a day could be made to calls
-// that were let through from a time on. ok is false when at some time of it calls
+// that were admitted from a time on. ok is false when at some time of it calls
 // did not end at a limit, or nothing is known.
 func (h limitHistory) largest(key admission.SpendKey, fromMicros int64) (limit money.Amount, ok bool) {
 	if key.Kind == admission.ScopeLimit {

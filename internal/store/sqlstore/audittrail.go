@@ -112,7 +112,7 @@ func (s *Store) AuditHead(ctx context.Context) (head trail.Head, err error) {
 	return head, nil
 }
 
-// HasAuditHead says whether the chain goes through a head that was kept. It looks at
+// HasAuditHead reports whether the chain goes through a head that was kept. It looks at
 // that one event; VerifyAuditChain looks at all.
 func (s *Store) HasAuditHead(ctx context.Context, head trail.Head) (has bool, err error) {
 	err = s.db.Read(ctx, table.EveryAccount, func(tx table.Querier) (err error) {

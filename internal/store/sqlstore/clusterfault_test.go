@@ -359,7 +359,7 @@ func TestRepeatsAcrossNodes(t *testing.T) {
 	clock := newTestClock(noon)
 	nodes := []*testNode{newTestNode(t, url, "a", clock.Now), newTestNode(t, url, "b", clock.Now)}
 	account, connectionID := configure(t, nodes[0].Store)
-	for _, from := range []id.ID{connectionID, 424242} { // one is let through, one is refused
+	for _, from := range []id.ID{connectionID, 424242} { // one is admitted, one is refused
 		reserve := nodes[0].reserve(from)
 		decisions := make(chan admission.Decision, 200)
 		var group sync.WaitGroup

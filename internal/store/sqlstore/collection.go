@@ -225,7 +225,7 @@ func versionOf[K comparable, T any](object *T) int64 {
 	return h.Version
 }
 
-// errStale says that the object has changed since it was read: the update begins again.
+// errStale means that the object has changed since it was read: the update begins again.
 var errStale = errors.New("object has changed")
 
 func encodeDoc(object any) (string, error) {
@@ -501,7 +501,7 @@ func (n *noun[T, K]) copy(object *T) (T, error) {
 	return n.decode(h.AccountID, h.Version, []byte(doc))
 }
 
-// save writes an object and tells of it those who want to know.
+// save writes an object, its audit event and its webhook event.
 func (n *noun[T, K]) save(ctx context.Context, tx *database.Tx, object *T, create bool) error {
 	if err := n.write(ctx, tx, object, create); err != nil {
 		return err

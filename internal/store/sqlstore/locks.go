@@ -19,7 +19,7 @@ import (
 // An admin may lock what limits an account and what its calls cost. A write by any
 // other key that would change something locked fails, in its own transaction, so that
 // neither another way to the same field nor a write that was on its way gets past a
-// lock. Writes of the server itself have no origin and are let through.
+// lock. Writes of the server itself have no origin and are admitted.
 
 // permit fails with a store.LockedError when any of these fields is locked.
 func permit(ctx context.Context, tx *database.Tx, account id.ID, touched ...store.LockedField) error {
@@ -121,7 +121,7 @@ func touchedOfProfile(before, after *profile.Profile) (touched []store.LockedFie
 	return touched
 }
 
-// touchedOfGroup says what a write does to the limit of a billing group. A new group
+// touchedOfGroup describes what a write does to the limit of a billing group. A new group
 // takes no limit away.
 func touchedOfGroup(before, after *store.BillingGroup) []store.LockedField {
 	switch {

@@ -80,7 +80,7 @@ func overlapping(n connection.Network, place int) (condition string, args []any)
 		place, place+1, strings.Join(covers, ", ")), args
 }
 
-// sharedWith says whether an admin lets the account use a network that is another's.
+// sharedWith reports whether an admin lets the account use a network that is another's.
 func sharedWith(a *store.Account, n connection.Network) bool {
 	p := n.Prefix()
 	return slices.ContainsFunc(a.SharedSources, func(text string) bool {

@@ -8,7 +8,7 @@ import (
 )
 
 // TestAuditAfterRetention deletes records that had charges: the ledger is whole, and
-// what is wrong on those days all the same is still found.
+// what is wrong on those days anyway is still found.
 func TestAuditAfterRetention(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *ledgerRows) {
 		l.fill(t)

@@ -47,7 +47,7 @@ func (t *limitedTable) scopeID(d *dialect) string {
 	return d.scopeID
 }
 
-// callsOf says how the calls of a kind of scope are found.
+// callsOf describes how the calls of a kind of scope are found.
 func callsOf(kind admission.ScopeKind) *limitedTable {
 	for i := range limitedTables {
 		if limitedTables[i].kind == kind {

@@ -81,7 +81,7 @@ func (n *noun[T, K]) unseal(object *T) error {
 	return nil
 }
 
-// WrongKeyError says that a database was sealed under keys that the vault does not
+// WrongKeyError means that a database was sealed under keys that the vault does not
 // have.
 type WrongKeyError struct {
 	Missing []string // the ids of the keys

@@ -117,7 +117,7 @@ type Config struct {
 	// on purpose before or after it has persisted; nil means just to commit.
 	AroundCommit func(commit func() error) error
 
-	// Observe is told of every transaction of the writer, by its goroutine; it must
+	// Observe is called after every transaction of the writer, by its goroutine; it must
 	// not block, nor keep or change what it gets. It may be nil.
 	Observe func(ledger.Group)
 
@@ -125,8 +125,8 @@ type Config struct {
 	// delivered. It must not block; it may be nil.
 	Published func()
 
-	// HungUp is told of calls of this process that were hung up, after that is durable:
-	// at least once, and calls of others or that are over among them. It must not block,
+	// HungUp is called with calls of this process that were hung up, after that is durable:
+	// at least once, possibly with calls of others or ended ones among them. It must not block,
 	// nor change the list; it may be nil.
 	HungUp func(calls []uuid.UUID)
 }

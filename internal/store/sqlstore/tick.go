@@ -83,7 +83,7 @@ func (s *Store) tick() {
 	}
 }
 
-// prune deletes the counts of calling windows that are over: there is one for
+// prune deletes the counts of calling windows that have ended: there is one for
 // each number that was called, and nothing looks at them again.
 func (s *Store) prune(ctx context.Context, today record.Day) error {
 	return s.db.Write(ctx, table.EveryAccount, func(tx *database.Tx) error {

@@ -10,7 +10,7 @@ import (
 // Totals are what the database holds of all accounts, for metrics.
 type Totals struct {
 	Leases          int64 // calls that hold a channel and money, on all nodes
-	Emergencies     int64 // emergency calls that were let through, on all nodes
+	Emergencies     int64 // emergency calls that were admitted, on all nodes
 	EmergenciesLive int64 // those that have not ended
 	WebhooksPending int64
 	WebhooksRefused int64 // since the accounts exist, because too many were pending

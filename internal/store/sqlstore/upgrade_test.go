@@ -49,7 +49,7 @@ func TestMigrationKilled(t *testing.T) {
 			}
 		}
 		check(t, child.Process.Kill())
-		_ = child.Wait() // it says that it was killed
+		_ = child.Wait() // it means that it was killed
 		exec("SELECT pg_advisory_unlock(7)")
 		var left bool
 		for began := time.Now(); ; {

@@ -179,7 +179,7 @@ func (s *Store) codeHash(key string, account id.ID, number e164.Number, code str
 	return key + ":" + hex.EncodeToString(sum[:])
 }
 
-// matches says whether a code is the one that was said last. It takes as long whichever
+// matches reports whether a code is the one that was said last. It takes as long whichever
 // digits are wrong.
 func (s *Store) matches(n *verification.Number, code string) bool {
 	key, _, _ := strings.Cut(n.CodeHash, ":")

@@ -68,7 +68,7 @@ func dropWebhooksOf(ctx context.Context, tx *database.Tx,
 		int64(account), int64(connection))
 }
 
-// announce tells of a change of an object. The record types of the API are the
+// announce publishes the event of a changed object. The record types of the API are the
 // names of the nouns, as in outbound_voice_profile.
 func (n *noun[T, K]) announce(ctx context.Context, tx *database.Tx, object *T, action string) error {
 	h, _ := collection.HeadOf[K](object)

@@ -33,7 +33,7 @@ func (h *told) hungUp(calls []uuid.UUID) {
 	}
 }
 
-// times is how often a call was told of.
+// times is how often a call was reported.
 func (h *told) times(call uuid.UUID) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -83,7 +83,7 @@ func testRecordRetention(t *testing.T, open Opener) {
 	}
 	// Those of today stay whatever is asked for.
 	value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
-		a.RecordRetentionDays = new(int32(0)) // which the API does not let through
+		a.RecordRetentionDays = new(int32(0)) // which the API does not admitted
 		return a, nil
 	}))(t)
 	b.clock.advance(time.Minute)

@@ -17,7 +17,7 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// told makes the connections of a bed tell of their calls, of the kinds that there are.
+// told subscribes the connections of a bed to events of their calls, of the kinds that there are.
 func (b *bed) told(t testing.TB, cost bool) (phone, pbx, names id.ID) {
 	t.Helper()
 	ask := func(c *connection.Base) {

@@ -86,7 +86,7 @@ func (z *Zone) Silence() {
 	z.silent = true
 }
 
-// Truncate says whether answers over UDP are cut.
+// Truncate reports whether answers over UDP are cut.
 func (z *Zone) Truncate(cut bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()

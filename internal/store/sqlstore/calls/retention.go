@@ -99,7 +99,7 @@ func (c *Calls) DeleteRecords(ctx context.Context, account id.ID, before record.
 	return len(ids), nil
 }
 
-// retentionInAudit is what the audit tells of deleted records.
+// retentionInAudit is the audit's summary of deleted records.
 type retentionInAudit struct {
 	EndedBefore string `json:"ended_before"`
 }

@@ -102,11 +102,11 @@ func (d *DB) List(ctx context.Context, account id.ID, scan func(*sql.Rows) error
 	return d.Read(ctx, account, func(tx table.Querier) error { return table.Query(ctx, tx, scan, text, args...) })
 }
 
-// IsDuplicate says whether a statement broke a unique index or a primary key.
+// IsDuplicate reports whether a statement broke a unique index or a primary key.
 func IsDuplicate(err error) bool { return sqlite.IsDuplicate(err) || postgres.IsDuplicate(err) }
 
-// IsReferred says whether a statement broke a foreign key.
+// IsReferred reports whether a statement broke a foreign key.
 func IsReferred(err error) bool { return sqlite.IsReferred(err) || postgres.IsReferred(err) }
 
-// isFailure says whether an error comes from the database and not from a rule here.
+// isFailure reports whether an error comes from the database and not from a rule here.
 func isFailure(err error) bool { return sqlite.IsFailure(err) || postgres.IsFailure(err) }

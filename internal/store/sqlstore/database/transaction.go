@@ -13,7 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/webhook"
 )
 
-// Tx is what a write works with: the transaction, and what the write says of itself.
+// Tx is the transaction of a write, with what the write notes about itself.
 type Tx struct {
 	*ledger.Tx
 	db     *DB

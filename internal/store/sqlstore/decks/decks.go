@@ -44,7 +44,7 @@ func New(db *database.DB, live *policy.Live, ids *id.Source, accounts Accounts) 
 	return &Decks{db: db, live: live, ids: ids, accounts: accounts}
 }
 
-// decks joins the account, which says whether the deck is its default.
+// decks joins the account, which reports whether the deck is its default.
 var decks = listing.Table{
 	Name: `(SELECT d.*, d.id = a.default_deck AS active FROM rate_decks AS d
 		JOIN accounts AS a ON a.id = d.account_id) AS decks`,
@@ -363,7 +363,7 @@ func (k *Decks) DeleteDeck(ctx context.Context, account, deck id.ID) (store.Rate
 	return d, nil
 }
 
-// announce tells of a change of a rate deck.
+// announce publishes the event of a changed rate deck.
 func announce(ctx context.Context, tx *database.Tx, d *store.RateDeck, action string) error {
 	return tx.Announce(ctx, webhook.Change{
 		Account: d.AccountID, ResourceType: "rate_deck", ResourceID: d.ID.String(), Action: action, Version: d.Version,

@@ -14,7 +14,7 @@ import (
 // what was being committed, and finds the calls by their leases.
 const patience = 5 * time.Millisecond
 
-// isPatient says whether no one waits for the answer of a command that was submitted.
+// isPatient reports whether no one waits for the answer of a command that was submitted.
 func isPatient(command admission.Command) bool {
 	switch command.(type) {
 	case admission.Answer, admission.Renew, admission.Settle, admission.Release:
@@ -90,7 +90,7 @@ func (g *gatherer) gather(first *Work) {
 	}
 }
 
-// take takes what waits, and says whether any of it is urgent.
+// take takes what waits, and reports whether any of it is urgent.
 func (g *gatherer) take() (urgent bool) {
 	for len(g.group) < cap(g.group) {
 		select {
@@ -118,7 +118,7 @@ const (
 	groupsAlone = 30
 )
 
-// awaitCompany waits for as many as are expected, and says whether any that came is
+// awaitCompany waits for as many as are expected, and reports whether any that came is
 // urgent. Callers that ask again when they are answered soon fall into two halves, of
 // which one waits for the other's transaction: two small transactions, where one of
 // all of them costs hardly more.

@@ -14,7 +14,7 @@ type Group struct {
 	Took    time.Duration // from before its begin to after its commit
 	Failed  bool          // nothing below is set then
 
-	// Reserved counts the calls that were let through, and Extended and Exhausted the
+	// Reserved counts the calls that were admitted, and Extended and Exhausted the
 	// renewals that made a grant longer and those that could not. A command that was
 	// repeated counts again.
 	Reserved, Extended, Exhausted int

@@ -45,7 +45,7 @@ type Configuration interface {
 	Prepare(ctx context.Context) error
 	// Announce writes the events of what commands have changed.
 	Announce(ctx context.Context, tx *Tx, changes *admission.Changes) error
-	// Committed is told of a transaction that is durable. configured says that its
+	// Committed is called after a transaction is durable. configured says that its
 	// policy is another one, which is in force.
 	Committed(tx *Tx, configured bool)
 }

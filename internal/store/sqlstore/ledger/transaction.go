@@ -35,7 +35,7 @@ type Inside interface {
 	Leases(ctx context.Context, account id.ID, calls []uuid.UUID) ([]*admission.Lease, error)
 	// HangUp marks live calls.
 	HangUp(ctx context.Context, calls []*admission.Lease, marks []admission.HangUp) error
-	// OwnerLost says whether the node that carries a call has long been silent.
+	// OwnerLost reports whether the node that carries a call has long been silent.
 	OwnerLost(ctx context.Context, l *admission.Lease) (bool, error)
 }
 

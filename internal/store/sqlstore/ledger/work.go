@@ -34,7 +34,7 @@ type Work struct {
 	answered chan error // where Done is nil; has room for one
 }
 
-// Settle says that the transaction of a write has ended.
+// Settle means that the transaction of a write has ended.
 func (w *Work) Settle() {
 	if w.Settled != nil {
 		w.Settled()
@@ -121,7 +121,7 @@ func (q *Queue) Take() *Work {
 // Len is how much waits.
 func (q *Queue) Len() int { return len(q.waiting) }
 
-// Close lets nothing more in, and says whether it was open. What waits is still taken.
+// Close lets nothing more in, and reports whether it was open. What waits is still taken.
 func (q *Queue) Close() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -133,7 +133,7 @@ func (q *Queue) Close() bool {
 	return true
 }
 
-// Closed says whether the queue was closed.
+// Closed reports whether the queue was closed.
 func (q *Queue) Closed() bool {
 	q.mu.RLock()
 	defer q.mu.RUnlock()

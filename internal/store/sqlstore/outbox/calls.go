@@ -91,7 +91,7 @@ func shownOf(s *policy.Snapshot, connection id.ID) (tags []string, cost bool) {
 	return nil, false
 }
 
-// liveCall is what makes an event of a call that was let through.
+// liveCall is what makes an event of a call that was admitted.
 func liveCall(s *policy.Snapshot, e *admission.Event,
 	make func(*webhook.LiveCall, uuid.UUID) (webhook.Event, error)) func(uuid.UUID) (webhook.Event, error) {
 	return func(key uuid.UUID) (webhook.Event, error) {
@@ -107,7 +107,7 @@ func liveCall(s *policy.Snapshot, e *admission.Event,
 	}
 }
 
-// warnOfEmergencies logs for the operator what the customer is told by webhook.
+// warnOfEmergencies logs for the operator what the customer gets by webhook.
 func (o *Outbox) warnOfEmergencies(e *admission.Event) {
 	o.db.Log.Warn("a connection has started unusually many emergency calls", "account", e.Account.String(),
 		"connection", e.Connection.String(), "day", e.Day.String(),

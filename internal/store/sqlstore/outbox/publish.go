@@ -32,13 +32,13 @@ func (o *Outbox) Tell(ctx context.Context, tx *ledger.Tx, account, connection id
 	return err
 }
 
-// Announce tells of a write of configuration, in its own transaction.
+// Announce publishes the event of a write of configuration, in its transaction.
 func (o *Outbox) Announce(ctx context.Context, tx *ledger.Tx, c webhook.Change) error {
 	c.At = o.db.Now()
 	return o.Tell(ctx, tx, c.Account, 0, webhook.ConfigurationChanged, c.Event)
 }
 
-// wanted says whether anybody wants an event. Without listeners it costs a look
+// wanted reports whether any endpoint wants an event. Without listeners it costs a look
 // into one or two maps.
 func wanted(s *policy.Snapshot, account, connection id.ID, kind string) bool {
 	if account == 0 || !s.Listens(account, connection) {

@@ -33,13 +33,13 @@ type liveCount struct {
 	at time.Time
 }
 
-// Reasons for which a node admits no calls though its database is there.
+// Reasons for which a node admits no calls although its database is reachable.
 var (
 	errClock  = errors.New("the clock of this node differs from that of the database")
 	errFenced = errors.New("this node was silent for so long that the others gave it up")
 )
 
-// ledgerGroup is one transaction of commands, from what it needs to what it leads to.
+// ledgerGroup is one transaction of commands, from what it needs to its results.
 type ledgerGroup struct {
 	run       []*ledger.Work
 	calls     [][]byte // that Answer, Renew, Settle and Release name
@@ -78,7 +78,7 @@ type countOf struct {
 	scope  id.ID
 }
 
-// errOverlooked says that a lease is of a profile that is not locked, as when a
+// errOverlooked means that a lease is of a profile that is not locked, as when a
 // Reserve names a call that is live already: the group is tried again with all its
 // calls looked up first.
 var errOverlooked = errors.New("a call is of a profile that is not locked")
@@ -216,13 +216,13 @@ func (w *writer) findAndLoad(ctx context.Context, g *ledgerGroup) error {
 	return nil
 }
 
-// worthRepeatingStatement says whether a statement of the last round trip, and so
+// worthRepeatingStatement reports whether a statement of the last round trip, and so
 // its commit, is known to have failed because of another node.
 func worthRepeatingStatement(err error) bool {
 	return sqlState(err) != "" && !isConnectionError(err) && worthRepeating(err)
 }
 
-// lockScopes says of each row when it was locked.
+// lockScopes notes when each row was locked.
 const lockScopes = `SELECT at, clock_timestamp() FROM (
 	SELECT at FROM ledger_scopes WHERE id = ANY($1) ORDER BY id FOR UPDATE) AS locked`
 
@@ -291,7 +291,7 @@ func (w *writer) find(ctx context.Context, g *ledgerGroup) error {
 	return nil
 }
 
-// sweeping says whether the group ends calls that it does not name.
+// sweeping reports whether the group ends calls that it does not name.
 func (g *ledgerGroup) sweeping() bool { return g.expire || g.takeover || len(g.restarted) > 0 }
 
 func (g *ledgerGroup) eachLease(rows pgx.Rows, use func(*admission.Lease)) error {

@@ -155,8 +155,8 @@ func (l *Ledger) Lease(ctx context.Context, account id.ID, call uuid.UUID) (foun
 	return found, err
 }
 
-// Tick ends the calls whose leases are over, so many at once that other commands come
-// in between, tells of the calls of this node that were hung up, and forgets nodes.
+// Tick ends the calls whose leases have ended, in batches, so that other commands come
+// in between, reports the calls of this node that were hung up, and forgets nodes.
 func (l *Ledger) Tick(ctx context.Context) error {
 	return errors.Join(l.expire(ctx), l.tellHungUp(ctx), l.forgetNodes(ctx))
 }
@@ -190,10 +190,10 @@ func (l *Ledger) forgetNodes(ctx context.Context) error {
 	return nil
 }
 
-// hangUpChannel is where the nodes are told that calls were hung up.
+// hangUpChannel is the channel of notifications about hang-ups.
 const hangUpChannel = "tollgate_hangups"
 
-// tellHungUp tells of the calls of this node that were hung up and have not ended: when
+// tellHungUp reports the calls of this node that were hung up and have not ended: when
 // it is notified, and once a second, since a notification can be lost.
 func (l *Ledger) tellHungUp(ctx context.Context) error {
 	var calls []uuid.UUID

@@ -13,7 +13,7 @@ import (
 // further behind loads the whole of it.
 const keptChanges = 10_000
 
-// configChannel is where the nodes are told that the configuration has changed.
+// configChannel is the channel of notifications about changed configuration.
 const configChannel = "tollgate_config"
 
 // logChanges numbers the changes that a transaction makes, beginning after seq,

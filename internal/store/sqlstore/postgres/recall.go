@@ -68,7 +68,7 @@ func (g *ledgerGroup) touch(l knownLease) {
 	g.oldest = min(g.oldest, l.reserved)
 }
 
-// touched says whether what the group locks and loads is all that a lease needs.
+// touched reports whether what the group locks and loads is all that a lease needs.
 func (g *ledgerGroup) touched(l knownLease) bool {
 	_, planned := g.payers[l.payer]
 	return planned && g.oldest <= l.reserved

@@ -188,7 +188,7 @@ func checkServer(ctx context.Context, pool *sql.DB, logger *slog.Logger) error {
 	return nil
 }
 
-// makeTables makes the tables, unless they are there, one node at a time.
+// makeTables makes the tables, unless they exist, one node at a time.
 func makeTables(ctx context.Context, config *pgx.ConnConfig, resources []table.Resource) (err error) {
 	pool := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, pool.Close()) }()
@@ -214,7 +214,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-// isConnectionError says whether an error comes from the way to the server or from
+// isConnectionError reports whether an error comes from the way to the server or from
 // its end, and not from a statement.
 func isConnectionError(err error) bool {
 	var network net.Error
@@ -226,13 +226,13 @@ func isConnectionError(err error) bool {
 		strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08") || state == stateReadOnly
 }
 
-// IsDuplicate says whether a statement broke a unique index or a primary key.
+// IsDuplicate reports whether a statement broke a unique index or a primary key.
 func IsDuplicate(err error) bool { return sqlState(err) == stateUniqueViolation }
 
-// IsReferred says whether a statement broke a foreign key.
+// IsReferred reports whether a statement broke a foreign key.
 func IsReferred(err error) bool { return sqlState(err) == stateForeignKeyViolation }
 
-// IsFailure says whether an error comes from PostgreSQL, or from the way to it.
+// IsFailure reports whether an error comes from PostgreSQL, or from the way to it.
 func IsFailure(err error) bool { return sqlState(err) != "" || isConnectionError(err) }
 
 // plainText is a text as PostgreSQL takes it: what is no UTF-8, and the zero byte,

@@ -45,7 +45,7 @@ func openSession(ctx context.Context, l *Ledger) (*session, error) {
 	return listening, nil
 }
 
-// errNameTaken says that another process is the node of this name.
+// errNameTaken means that another process is the node of this name.
 var errNameTaken = errors.New("another process that runs has this name")
 
 func connectSession(ctx context.Context, l *Ledger) (*pgx.Conn, error) {
@@ -142,7 +142,7 @@ func (s *session) run(ctx context.Context) {
 	}
 }
 
-// hangUps tells of the calls of this node that were hung up. The ticks of the store do
+// hangUps reports the calls of this node that were hung up. The ticks of the store do
 // so too.
 func (s *session) hangUps(ctx context.Context) {
 	if err := s.ledger.tellHungUp(ctx); err != nil && ctx.Err() == nil {

@@ -34,7 +34,7 @@ const (
 	crowdedGroups = 50                     // for which turns are taken then
 )
 
-// crowding says whether nodes wait for each other.
+// crowding reports whether nodes wait for each other.
 type crowding struct {
 	others bool // that run
 	waited int  // groups in a row
@@ -54,7 +54,7 @@ func (c *crowding) note(waited time.Duration) {
 
 // takeTurn begins the transaction of a run when its turn has come, if turns are taken,
 // and adds to the run what waits then. A node that has waited for a turn as long as for
-// any lock goes on without.
+// any lock continues without.
 func (w *writer) takeTurn(ctx context.Context, run []*ledger.Work) ([]*ledger.Work, error) {
 	if w.conn == nil {
 		if err := w.connect(ctx); err != nil {

@@ -26,7 +26,7 @@ import (
 //
 //  1. configLock: shared by groups of commands, exclusive for writes of
 //     configuration. While a group runs the configuration stands still, and its
-//     number says whether this node's policy is that configuration. It is an
+//     number reports whether this node's policy is that configuration. It is an
 //     advisory lock, since those are given in turn: groups cannot starve a write.
 //  2. the node's own row in nodes, which no other node waits for.
 //  3. the rows of ledger_scopes, by id: every profile of the group, and accounts and
@@ -171,7 +171,7 @@ func kindOf(w *ledger.Work) workKind {
 	return workCommand
 }
 
-// undoneError says that nothing of a transaction is durable.
+// undoneError means that nothing of a transaction is durable.
 type undoneError struct{ error }
 
 func (e undoneError) Unwrap() error { return e.error }
@@ -184,7 +184,7 @@ func undone(err error) error {
 	return undoneError{err}
 }
 
-// worthRepeating says whether a transaction of which nothing is durable may
+// worthRepeating reports whether a transaction of which nothing is durable may
 // succeed when it is tried again at once.
 func worthRepeating(err error) bool {
 	switch sqlState(err) {
@@ -400,7 +400,7 @@ func (w *writer) sendFirst(ctx context.Context, b *pgx.Batch) error {
 	})
 }
 
-// addScopes makes the rows that are there to be locked. It does so beside the
+// addScopes makes the rows that serve as locks. It does so beside the
 // transaction, which must not wait for another one's new rows: their order would
 // not be that of the ids.
 func (w *writer) addScopes(ctx context.Context, scopes []int64) error {
@@ -429,6 +429,6 @@ func (w *writer) addScopes(ctx context.Context, scopes []int64) error {
 // of its calls ends before their leases do.
 const deadAfter = 10 * time.Second
 
-// heartbeatEvery is how often a node says that it is there. Each tick runs a group,
+// heartbeatEvery is how often a node says that it is alive. Each tick runs a group,
 // so that it does even when it has no calls.
 const heartbeatEvery = 900 * time.Millisecond

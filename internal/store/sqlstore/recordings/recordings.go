@@ -1,4 +1,4 @@
-// Package recordings keeps what is known of recordings: where their files are, whose they
+// Package recordings keeps the list of recordings: where their files are, whose they
 // are, and which have to go. The files themselves are elsewhere.
 package recordings
 
@@ -166,7 +166,7 @@ func removeRecording(ctx context.Context, tx *database.Tx, r *record.Recording) 
 	return err
 }
 
-// recordingInAudit is what the audit tells of a deleted recording: enough to
+// recordingInAudit is the audit's summary of a deleted recording: enough to
 // recognise a copy, and nothing of who spoke.
 type recordingInAudit struct {
 	CallID         uuid.UUID `json:"call_id"`

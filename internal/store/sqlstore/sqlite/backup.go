@@ -106,7 +106,7 @@ func copyDatabase(ctx context.Context, path, to string) (err error) {
 	return nil
 }
 
-// errNotCopy says that a file is no database of Tollgate, or damaged.
+// errNotCopy means that a file is no database of Tollgate, or damaged.
 var errNotCopy = errors.New("not a whole Tollgate database")
 
 // markFile looks whether a copy is a whole database of Tollgate, and marks it. A mark
@@ -131,7 +131,7 @@ func markFile(ctx context.Context, path string, resources []table.Resource, atMi
 	return nil
 }
 
-// Restore puts a copy in the place of a database file that is not there. The copy
+// Restore puts a copy in the place of a missing database file. The copy
 // is checked first, and stays where it is.
 func Restore(ctx context.Context, resources []table.Resource, from, path string) (err error) {
 	lock, err := lockFile(path + ".lock")

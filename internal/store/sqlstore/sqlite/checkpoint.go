@@ -5,7 +5,7 @@ import "context"
 // What is committed is in the write-ahead log, and is copied into the database file by
 // a checkpoint. SQLite makes one within the commit that finds the log long, and the command that
 // is in that group waits for all of it: some ten milliseconds. So checkpoints are made
-// beside the writer, which goes on meanwhile. It begins the log anew when all of it has
+// beside the writer, which continues meanwhile. It begins the log anew when all of it has
 // been copied; under load there is always something more, and a commit copies that
 // little itself, when the log has become checkpointPages long.
 // Source: https://www.sqlite.org/wal.html, "Checkpointing".

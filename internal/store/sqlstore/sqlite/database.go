@@ -87,16 +87,16 @@ func openPool(path string, readOnly bool) (*sql.DB, error) {
 	return pool, nil
 }
 
-// IsDuplicate says whether a statement broke a unique index or a primary key.
+// IsDuplicate reports whether a statement broke a unique index or a primary key.
 func IsDuplicate(err error) bool {
 	code := codeOf(err)
 	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
-// IsReferred says whether a statement broke a foreign key.
+// IsReferred reports whether a statement broke a foreign key.
 func IsReferred(err error) bool { return codeOf(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY }
 
-// IsFailure says whether an error comes from SQLite.
+// IsFailure reports whether an error comes from SQLite.
 func IsFailure(err error) bool { return errors.As(err, new(*sqlite.Error)) }
 
 func codeOf(err error) int {

@@ -25,7 +25,7 @@ import (
 // of the ledger, once a second, when the store closes, and when it is opened.
 
 // foldCommands is how many commands the journal has before it is folded. A group that
-// has so many by itself goes to the tables at once.
+// has that many goes to the tables at once.
 const foldCommands = 256
 
 // unfolded is what the journal has and the tables have not: the changes of several

@@ -136,7 +136,7 @@ func (l *Ledger) Lease(ctx context.Context, account id.ID, call uuid.UUID) (foun
 	return found, nil
 }
 
-// Tick ends the calls whose leases are over.
+// Tick ends the calls whose leases have ended.
 func (l *Ledger) Tick(ctx context.Context) error {
 	_, err := l.queue.Do(ctx, admission.Expire{})
 	return err
@@ -174,7 +174,7 @@ func (i inside) HangUp(_ context.Context, _ []*admission.Lease, marks []admissio
 
 func (i inside) OwnerLost(context.Context, *admission.Lease) (bool, error) { return false, nil }
 
-// tellHungUp tells of the calls in a ledger that was read back from the database: the
+// tellHungUp reports the calls in a ledger that was read back from the database: the
 // news of them may be lost with the transaction that failed.
 func (w *writer) tellHungUp() {
 	var calls []uuid.UUID

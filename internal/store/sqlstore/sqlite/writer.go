@@ -49,7 +49,7 @@ type writer struct {
 
 func (l *Ledger) newWriter() *writer { return &writer{ledger: l, snapshot: l.Live.Snapshot()} }
 
-// folds says whether the tables must be up to date for work, or with it: with the
+// folds reports whether the tables must be up to date for work, or with it: with the
 // expiry of leases they are once a second.
 func folds(w *ledger.Work) bool {
 	_, expire := w.Command.(admission.Expire)
@@ -243,7 +243,7 @@ func (w *writer) remember(ctx context.Context, group []*ledger.Work) error {
 }
 
 // recover ends what is left of a failed transaction. Its commit may have
-// persisted all the same, so what is in memory is given up.
+// persisted anyway, so what is in memory is given up.
 func (w *writer) recover(group []*ledger.Work) {
 	w.state = nil
 	for _, one := range group {

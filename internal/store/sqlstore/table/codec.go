@@ -19,7 +19,7 @@ const (
 	JournalForm = 3
 )
 
-// ErrCorrupt says that a stored value is not what was written.
+// ErrCorrupt means that a stored value is not what was written.
 var ErrCorrupt = packed.ErrCorrupt
 
 // PackRate writes or reads a rate.

@@ -31,7 +31,7 @@ func ScanLease(scan func(...any) error) (*admission.Lease, error) {
 	return &row.Lease, scan(leaseRead.Into(make([]any, 0, len(leaseRead)), row)...)
 }
 
-// ScanLeaseWhole reads a row of AllLeaseColumns, and says whether all of them are what
+// ScanLeaseWhole reads a row of AllLeaseColumns, and reports whether all of them are what
 // the body says.
 func ScanLeaseWhole(scan func(...any) error) (l *admission.Lease, agree bool, err error) {
 	row := &LeaseRow{}

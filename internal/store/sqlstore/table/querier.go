@@ -40,7 +40,7 @@ func Query(ctx context.Context, q Querier, scan func(*sql.Rows) error, text stri
 	return rows.Err()
 }
 
-// Exists says whether a query finds a row.
+// Exists reports whether a query finds a row.
 func Exists(ctx context.Context, q Querier, text string, args ...any) (bool, error) {
 	var found bool
 	err := q.QueryRowContext(ctx, "SELECT EXISTS ("+text+")", args...).Scan(&found)
@@ -62,6 +62,6 @@ func Places(first, n int) string {
 // ErrDiscard makes database/sql throw a connection away.
 var ErrDiscard = driver.ErrBadConn
 
-// ErrStrayChange says that the ledger changed something of a profile or a call
+// ErrStrayChange means that the ledger changed something of a profile or a call
 // that the writer has never seen, which is a bug.
 var ErrStrayChange = errors.New("change belongs to no account")

@@ -14,7 +14,7 @@ import (
 	"github.com/tollgate/tollgate/internal/column"
 )
 
-// errOtherForm says that the tables or the encodings of a database are not those of
+// errOtherForm means that the tables or the encodings of a database are not those of
 // this program. No version was released yet, so they change without a way from the old
 // ones to the new.
 var errOtherForm = errors.New("the database was written by another version of Tollgate, none of which was released, " +
@@ -56,7 +56,7 @@ func (s *Schema) form() string {
 		sha256.Sum256([]byte(s.text())), admission.EncodingVersion, leaseForm, recordForm, ChunkForm, JournalForm)
 }
 
-// Make makes the tables, unless they are there. A database of another form is refused,
+// Make makes the tables, unless they exist. A database of another form is refused,
 // and stays as it is.
 func (s *Schema) Make(ctx context.Context, pool *sql.DB, options ...goose.ProviderOption) error {
 	if err := s.Check(ctx, pool); err != nil {

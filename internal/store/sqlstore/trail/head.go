@@ -73,7 +73,7 @@ func ReadHead(ctx context.Context, q table.Querier) (head Head, err error) {
 	return head, err
 }
 
-// HasHead says whether the chain goes through a head that was kept. It looks at that one
+// HasHead reports whether the chain goes through a head that was kept. It looks at that one
 // event; Verify looks at all.
 func HasHead(ctx context.Context, q table.Querier, head Head) (bool, error) {
 	if head.Sequence == 0 {

@@ -89,7 +89,7 @@ func chain(v *secret.Vault, key string, last []byte, doc string) (hash [32]byte,
 // masked stands for every secret in the audit.
 const masked = `"[changed]"`
 
-// isSecret says whether a field holds what must not be in the audit. It goes by the
+// isSecret reports whether a field holds what must not be in the audit. It goes by the
 // name, so that a new field with a secret is masked without being listed here.
 func isSecret(path string) bool {
 	name := path[strings.LastIndexByte(path, '.')+1:]
@@ -252,7 +252,7 @@ type Error struct {
 	Problem  string
 }
 
-// KeyError says that an event cannot be checked for want of its key.
+// KeyError means that an event cannot be checked for want of its key.
 type KeyError struct {
 	Sequence int64
 	Key      string
