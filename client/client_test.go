@@ -220,6 +220,11 @@ func TestCalls(t *testing.T) {
 		rows[1].Prefix != "44" || rows[1].Rate != "0.0125" {
 		t.Errorf("rows %+v", rows)
 	}
+	var exported strings.Builder
+	if err := decks.Export(ctx, deck.ID, &exported); err != nil ||
+		!strings.Contains(exported.String(), "\n44,0.0125,0.00,") {
+		t.Errorf("exported %q: %v", exported.String(), err)
+	}
 	profile := value(c.Profiles().Create(ctx,
 		client.ProfileParams{Name: client.Set("office"), Tags: client.Set([]string{"HQ"}),
 			DailySpendLimit: client.Set(client.Decimal("5.00")), DailySpendLimitEnabled: client.Set(true)}))(t)

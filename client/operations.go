@@ -1673,11 +1673,12 @@ func (r NumberLists) Update(
 }
 
 // Export: the entries as a CSV file that reads back alike.
-func (r NumberLists) Export(
-	ctx context.Context, id string, options ...CallOption,
-) (NumberListsExport, error) {
-	return bare[NumberListsExport](ctx, r.client, call{
-		method: http.MethodGet, path: "/tollgate/v1/number_lists/" + url.PathEscape(id) + "/export", safe: true,
+func (r NumberLists) Export(ctx context.Context, id string, into io.Writer, options ...CallOption) error {
+	return send(ctx, r.client, call{
+		method: http.MethodGet,
+		path:   "/tollgate/v1/number_lists/" + url.PathEscape(id) + "/export",
+		safe:   true,
+		raw:    into,
 	}, options)
 }
 
@@ -1937,6 +1938,16 @@ func (r RateDecks) Get(ctx context.Context, id string, options ...CallOption) (R
 func (r RateDecks) Activate(ctx context.Context, id string, options ...CallOption) (RateDeck, error) {
 	return one[RateDeck](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/activate",
+	}, options)
+}
+
+// Export: the prices as a CSV file that is imported as the same prices.
+func (r RateDecks) Export(ctx context.Context, id string, into io.Writer, options ...CallOption) error {
+	return send(ctx, r.client, call{
+		method: http.MethodGet,
+		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/export",
+		safe:   true,
+		raw:    into,
 	}, options)
 }
 

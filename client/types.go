@@ -2629,10 +2629,6 @@ type NumberListParams struct {
 	OutboundVoiceProfileID Field[string] `json:"outbound_voice_profile_id,omitzero"`
 }
 
-// NumberListsExport is one of NumberListsExport.
-type NumberListsExport struct {
-}
-
 // NumberingPlanOverride is what NumberingPlanOverrides.List answers with.
 type NumberingPlanOverride struct {
 	ID         string `json:"id"`

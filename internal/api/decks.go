@@ -2,12 +2,18 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/rating/sheet"
 	"github.com/tollgate/tollgate/internal/rest"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -59,6 +65,9 @@ func (s *server) deckOperations() []rest.Operation {
 			Scope: ScopeRead, Status: http.StatusOK, Answer: row, Shape: rest.List,
 			Summary: "The prices of a deck in the order of their prefixes.",
 			Params:  rest.PageParams(rest.MaxPageSize, rest.MaxPageSize), Handle: s.listDeckRows},
+		{Method: http.MethodGet, Path: one + "/export", ID: "export_rate_deck", Tag: "Rate decks", Scope: ScopeRead,
+			Status: http.StatusOK, Shape: rest.CSV, Summary: "The prices as a CSV file that is imported as the same prices.",
+			Handle: s.exportDeck},
 	}
 }
 
@@ -104,6 +113,50 @@ func deckWriter(act func(context.Context, id.ID, id.ID) (store.RateDeck, error))
 		return rest.Committed(ctx, in, answerDeck, func(ctx context.Context) (store.RateDeck, error) {
 			return act(ctx, in.Account, key)
 		})
+	}
+}
+
+// exportDeck writes the rows of a deck part by part. It is read in as many transactions: rows never change, and a
+// client that reads slowly must not hold one.
+func (s *server) exportDeck(ctx context.Context, in *rest.Request) (*rest.Response, error) {
+	key, err := rest.PathKey[id.ID](in.ID)
+	if err != nil {
+		return nil, err
+	}
+	deck, err := s.Decks.Deck(ctx, in.Account, key)
+	if err != nil {
+		return nil, err
+	}
+	write := func(w io.Writer) error {
+		file := sheet.NewWriter(w)
+		for rows, err := range s.deckParts(ctx, in.Account, &deck) {
+			if err != nil {
+				return err
+			}
+			if err := file.Write(rows); err != nil {
+				return err
+			}
+		}
+		return file.Close()
+	}
+	return &rest.Response{Stream: write, Kind: "text/csv; charset=utf-8"}, nil
+}
+
+// deckParts are all rows of a deck in prefix order, part by part. A deck that is deleted meanwhile ends in an error.
+func (s *server) deckParts(ctx context.Context, account id.ID,
+	deck *store.RateDeck) iter.Seq2[[]rating.Row, error] {
+	return func(yield func([]rating.Row, error) bool) {
+		for done := 0; done < deck.Rows; {
+			rows, err := s.Decks.DeckPart(ctx, account, deck.ID, done)
+			if err == nil && len(rows) == 0 {
+				err = fmt.Errorf("rate deck %s was deleted after %d rows of %d: %w", deck.ID, done, deck.Rows,
+					collection.ErrNotFound)
+			}
+			if !yield(rows, err) || err != nil {
+				return
+			}
+			done += len(rows)
+		}
 	}
 }
 

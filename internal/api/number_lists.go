@@ -44,8 +44,8 @@ func (s *server) numberListOperations() []rest.Operation {
 			Summary: "Replace the entries by those of a CSV file with the columns prefix, action, comment and expires_at: all " +
 				"lines or none.", Handle: n.importEntries},
 		rest.Operation{Method: http.MethodGet, Path: one + "/export", ID: "export_number_list", Tag: "Number lists",
-			Scope: ScopeRead, Status: http.StatusOK, Answer: nil, Summary: "The entries as a CSV file that reads back alike.",
-			Handle: n.exportEntries},
+			Scope: ScopeRead, Status: http.StatusOK, Shape: rest.CSV,
+			Summary: "The entries as a CSV file that reads back alike.", Handle: n.exportEntries},
 	)
 }
 

@@ -118,6 +118,9 @@ func (d *document) operations() []*operation {
 // of the answer.
 func (op *operation) answer() (s *schema, shape shape) {
 	envelope := op.success().Content["application/json"].Schema
+	if envelope == nil {
+		return nil, text
+	}
 	data := envelope.Properties["data"]
 	_, meta := envelope.Properties["meta"]
 	switch {
@@ -136,6 +139,7 @@ const (
 	object shape = iota // as the member data
 	bare                // as the whole answer
 	list                // as pages
+	text                // as CSV alone
 )
 
 func (op *operation) success() message {
@@ -150,6 +154,9 @@ func (op *operation) success() message {
 // effects is the schema of what a dry run tells besides, nil for nothing.
 func (op *operation) effects() *schema {
 	envelope := op.success().Content["application/json"].Schema
+	if envelope == nil {
+		return nil
+	}
 	if meta := envelope.Properties["meta"]; meta != nil {
 		return meta.Properties["dry_run"]
 	}

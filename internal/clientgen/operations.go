@@ -91,6 +91,12 @@ func pathsOf(group []*operation) string {
 func (o *operations) operation(op *operation, name, receiver, client, resource string) {
 	m := o.methodOf(op, name, receiver, client, resource)
 	answer, shape := op.answer()
+	if shape == text {
+		m.arguments = append(m.arguments, "into io.Writer")
+		m.fields = append(m.fields, "raw: into")
+		m.write(&o.out, name, "error", "send")
+		return
+	}
 	result := o.result(answer, resource+"."+name)
 	if name == resource {
 		m.doc = sentence(name, op.Summary)

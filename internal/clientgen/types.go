@@ -48,7 +48,7 @@ func (t *types) declareAll() {
 		if body := op.body(); body != nil {
 			roles[body.component()] = asked
 		}
-		if answer, _ := op.answer(); answer.component() != "" {
+		if answer, _ := op.answer(); answer != nil && answer.component() != "" {
 			roles[answer.component()] = answered
 		}
 	}

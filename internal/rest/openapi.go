@@ -116,8 +116,11 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 			"required": !op.Body.Optional, "content": JSONContent(d.Named(typeName(op.ID)+"Request", op.Body)),
 		}
 	}
-	content := JSONContent(d.answer(op))
-	if op.Shape == Table {
+	content := map[string]any{}
+	if op.Shape != CSV {
+		content = JSONContent(d.answer(op))
+	}
+	if op.Shape == Table || op.Shape == CSV {
 		content["text/csv"] = map[string]any{"schema": map[string]any{"type": "string"}}
 	}
 	success := map[string]any{"description": "Success.", "content": content}

@@ -7,7 +7,7 @@ import (
 
 // tagged reports whether the answers of an operation have an ETag.
 func (op *Operation) tagged() bool {
-	return op.Shape != Plain && !op.Shape.Paged() && op.Effect != Traffic
+	return op.Shape != Plain && op.Shape != CSV && !op.Shape.Paged() && op.Effect != Traffic
 }
 
 // requestHeaders are the components of the headers that an operation reads.

@@ -41,6 +41,7 @@ const (
 	ListOrCursors              // a list whose meta has cursors too when the query pages by them
 	Rows                       // data is a list without meta
 	Plain                      // the answer is not wrapped in data
+	CSV                        // the answer is text/csv, and nothing else
 )
 
 // Paged reports whether the answer is a list with meta.
@@ -114,6 +115,9 @@ type Response struct {
 	Meta *PageMeta
 	Text []byte // instead of data, already encoded
 	Kind string // media type of text; "" is JSON
+	// Stream is instead of data and text: it writes the answer as it is made, in pieces that are sent as they come. What
+	// fails before the first one is answered as usual; later, the connection is cut, so that no part is taken for all.
+	Stream func(io.Writer) error
 	// asset is instead of all that: what is the same for everyone, for as long as the
 	// process runs.
 	asset *asset
@@ -144,6 +148,11 @@ func (s *Server) Serve(op *Operation, w http.ResponseWriter, r *http.Request) {
 	if err == nil && answer.asset != nil {
 		answer.asset.serve(w, r)
 		return
+	}
+	if err == nil && answer.Stream != nil {
+		if err = op.stream(answer, w); err == nil {
+			return
+		}
 	}
 	if err == nil {
 		encoded, err = op.encode(answer)

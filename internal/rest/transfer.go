@@ -2,12 +2,14 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // gzipFrom is the size of a body from which it is compressed. A smaller one fits a
@@ -117,4 +119,47 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
 	header.Set("Access-Control-Max-Age", corsMaxAgeSecs)
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// streamLimit is how long a client may take for one piece of a streamed answer.
+const streamLimit = time.Minute
+
+// stream writes an answer as it is made.
+func (op *Operation) stream(answer *Response, w http.ResponseWriter) error {
+	s := &streamWriter{w: w, status: op.Status, kind: cmp.Or(answer.Kind, "application/json")}
+	err := answer.Stream(s)
+	switch {
+	case err != nil && s.begun && s.err == nil:
+		if seen, ok := w.(*statusWriter); ok {
+			seen.exchange.failure = err // for the log
+		}
+		panic(http.ErrAbortHandler)
+	case s.err != nil: // the client went away, which is not an error of the server
+		panic(http.ErrAbortHandler)
+	case err == nil && !s.begun:
+		writeBody(w, op.Status, s.kind, nil)
+	}
+	return err
+}
+
+// streamWriter sends the header with the first piece, and gives the client time for each.
+type streamWriter struct {
+	w      http.ResponseWriter
+	status int
+	kind   string
+	begun  bool
+	err    error // of the connection
+}
+
+func (s *streamWriter) Write(piece []byte) (int, error) {
+	// A server without such deadlines, as in a test, is as good.
+	_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(streamLimit))
+	if !s.begun {
+		s.begun = true
+		s.w.Header().Set("Content-Type", s.kind)
+		s.w.WriteHeader(s.status)
+	}
+	n, err := s.w.Write(piece)
+	s.err = err
+	return n, err
 }

@@ -120,6 +120,9 @@ type Decks interface {
 	ListDecks(ctx context.Context, account id.ID, q collection.Query) (collection.Page[RateDeck], error)
 	// DeckRows returns rows of a deck in prefix order, for looking at.
 	DeckRows(ctx context.Context, account, deck id.ID, q collection.Query) (collection.Page[rating.Row], error)
+	// DeckPart returns the rows that follow the first from in prefix order, as many as are kept together, at least one;
+	// none at the end. The rows of a deck never change.
+	DeckPart(ctx context.Context, account, deck id.ID, from int) ([]rating.Row, error)
 	// ActivateDeck makes a deck the account's default.
 	ActivateDeck(ctx context.Context, account, deck id.ID) (RateDeck, error)
 	// DeleteDeck fails with ErrInUse while the deck is the default or a profile names it.

@@ -18,7 +18,7 @@ const module = "github.com/tollgate/tollgate/"
 var layers = [][]string{
 	{"internal/money", "internal/id", "internal/field", "internal/e164", "internal/reach", "internal/secret",
 		"internal/sip", "internal/setting", "internal/collection", "internal/column", "internal/packed",
-		"internal/timer"},
+		"internal/timer", "internal/csvcell"},
 	{"internal/spendlimit", "internal/numbering", "internal/numberlist", "internal/rating",
 		"internal/rating/sheet", "internal/profile",
 		"internal/connection", "internal/registration", "internal/routing", "internal/record", "internal/webhook",
@@ -52,7 +52,7 @@ var edges = []string{"internal/store/sqlstore", "internal/sipgw", "internal/api"
 // pure packages do no I/O: nothing that opens a file or a socket.
 var pure = []string{
 	"internal/money", "internal/id", "internal/field", "internal/e164", "internal/sip", "internal/reach",
-	"internal/column", "internal/packed", "internal/timer", "internal/collection", "internal/rating",
+	"internal/column", "internal/packed", "internal/timer", "internal/csvcell", "internal/collection", "internal/rating",
 	"internal/profile",
 	"internal/connection", "internal/registration", "internal/numbering", "internal/numberlist", "internal/routing",
 	"internal/record", "internal/spendlimit", "internal/webhook", "internal/verification", "internal/policy", "internal/admission",

@@ -9,7 +9,7 @@ import (
 
 // framework is all that internal/rest may know of this module: values that say nothing of
 // calls. Another service could be made of it.
-var framework = []string{"internal/collection", "internal/field", "internal/id", "internal/money", "internal/secret"}
+var framework = []string{"internal/collection", "internal/csvcell", "internal/field", "internal/id", "internal/money", "internal/secret"}
 
 func TestTheFrameworkKnowsNoTelephony(t *testing.T) {
 	for _, p := range list(t, "-deps", "./internal/rest") {

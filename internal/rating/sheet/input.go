@@ -163,10 +163,10 @@ func (s *Sheet) openText(input *bufio.Reader, o *Options) (table, error) {
 	return t, nil
 }
 
-// separator is the one of comma, semicolon, tab and bar by which a text has the header line of a price sheet, or, if it
-// has none, the one that its first line has most of.
+// separator is the one of comma, semicolon, tab and bar by which a text has the header line of a price sheet first, or,
+// if it has none, the one that its first line has most of.
 func (s *Sheet) separator(head []byte, o *Options) rune {
-	best, bestColumns := ',', 0
+	best, bestColumns, bestLine := ',', 0, headerWithin
 	for _, separator := range ",;\t|" {
 		r := csv.NewReader(bytes.NewReader(head))
 		r.Comma, r.FieldsPerRecord, r.LazyQuotes = separator, -1, true
@@ -175,14 +175,18 @@ func (s *Sheet) separator(head []byte, o *Options) rune {
 			if err != nil {
 				break
 			}
-			found := min(len(record), maxColumns)
+			line := headerWithin
 			if len(record) <= maxColumns && readColumns(record, o.Columns).looksLikeHeader() {
-				found += 1000
-			} else if n > 0 {
-				continue
+				line = n
 			}
-			if found > bestColumns {
-				best, bestColumns = separator, found
+			switch columns := min(len(record), maxColumns); {
+			case line == headerWithin && n > 0:
+				continue
+			case line < bestLine, line == bestLine && columns > bestColumns:
+				best, bestColumns, bestLine = separator, columns, line
+			}
+			if line < headerWithin {
+				break
 			}
 		}
 	}

@@ -317,7 +317,7 @@ func (f *file) dropRepeated() {
 	firsts := make(map[key]int, len(f.Rows))
 	kept := f.Rows[:0]
 	for _, row := range f.Rows {
-		k := key{row.Prefix, row.EffectiveAt.Unix()}
+		k := key{row.Prefix, row.EffectiveAt.UnixMicro()}
 		first, known := firsts[k]
 		switch {
 		case !known:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tollgate/tollgate/internal/csvcell"
 	"github.com/tollgate/tollgate/internal/rating"
 )
 
@@ -43,7 +44,7 @@ func (f *file) fits() bool {
 	}
 	for i, cell := range f.record[:min(len(f.record), len(f.columns.names))] {
 		switch {
-		case len(cell) > f.o.Limits.MaxFieldBytes:
+		case len(cell) > f.o.Limits.MaxFieldBytes && len(f.at(i)) > f.o.Limits.MaxFieldBytes:
 			f.refuse(RowError{f.line, excerpt(f.columns.names[i]), excerpt(cell),
 				fmt.Sprintf("the field has %d bytes: want at most %d", len(cell), f.o.Limits.MaxFieldBytes)})
 			return false
@@ -56,18 +57,13 @@ func (f *file) fits() bool {
 	return true
 }
 
-// at is the field of a column without the blanks around it; "" where the row is shorter.
+// at is the field of a column without the blanks around it, and without the apostrophe by which an export keeps a
+// spreadsheet from taking +49 for a formula, or 44 for a number; "" where the row is shorter.
 func (f *file) at(i int) string {
 	if i >= len(f.record) {
 		return ""
 	}
-	cell := strings.Trim(f.record[i], " \t\r\n")
-	// An apostrophe is how an export keeps a spreadsheet from taking +49 for a formula, or 44 for a number.
-	if rest, ok := strings.CutPrefix(cell, "'"); ok && rest != "" && strings.ContainsRune("=+-@0123456789",
-		rune(rest[0])) {
-		return rest
-	}
-	return cell
+	return csvcell.Plain(strings.Trim(f.record[i], " \t\r\n"))
 }
 
 // cell is the field of a meaning: the first that has anything, where several columns have the meaning; "" for none.
@@ -212,6 +208,9 @@ func (f *file) description() string {
 	cell := f.cell(description)
 	if cell == "" {
 		return ""
+	}
+	if strings.Contains(cell, "\r") { // of a workbook; a text has line feeds alone
+		cell = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(cell)
 	}
 	kept, known := f.descriptions[cell]
 	if known {

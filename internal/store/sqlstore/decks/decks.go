@@ -209,6 +209,20 @@ func (k *Decks) DeckRows(ctx context.Context, account, deck id.ID,
 	return page, nil
 }
 
+// DeckPart implements store.Decks.
+func (k *Decks) DeckPart(ctx context.Context, account, deck id.ID, from int) ([]rating.Row, error) {
+	var rows []rating.Row
+	err := k.db.Read(ctx, account, func(tx table.Querier) (err error) {
+		first := int64(from)
+		rows, err = rowsBetween(ctx, tx, account, deck, first, first+chunkRows-first%chunkRows)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read rows of rate deck %s: %w", deck, table.Unavailable(err))
+	}
+	return rows, nil
+}
+
 func rowFilter(filters []collection.Filter) (func(*rating.Row) bool, error) {
 	for _, f := range filters {
 		if f.Field != "prefix" && f.Field != "description" {
