@@ -13,8 +13,8 @@ const (
 	blanks        = " \u00a0\u200b\ufeff"
 )
 
-// Protect puts an apostrophe before a text that a spreadsheet could take for a formula, as OWASP's page on CSV injection
-// wants, and before one that Plain would take an apostrophe from.
+// Protect puts an apostrophe before a text that a spreadsheet could take for a formula, as OWASP's page on CSV
+// injection wants, and before one that Plain would take an apostrophe from.
 func Protect(text string) string {
 	if isFormula(text) || Plain(text) != text {
 		return "'" + text
