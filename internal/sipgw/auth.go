@@ -26,6 +26,9 @@ func (sh *shard) authenticate(snapshot *policy.Snapshot, m *message, named strin
 		sh.challenge(m, algorithmsOf(snapshot.ByUser(askedUser(m, named))), false)
 		return nil, false
 	}
+	if m.Method == "INVITE" {
+		sh.challenged.answer(m.CallID)
+	}
 	credentials, ok := sip.ReadCredentials(value)
 	if !ok || credentials.Realm != sh.srv.config.Realm {
 		sh.challenge(m, algorithmsOf(snapshot.ByUser(credentials.UserName)), false)
@@ -124,6 +127,9 @@ func algorithmsOf(c *policy.Connection) []string {
 // challenge asks for digest credentials, and keeps nothing of the request.
 func (sh *shard) challenge(m *message, algorithms []string, stale bool) {
 	sh.srv.count.challenges.Add(1)
+	if m.Method == "INVITE" {
+		sh.challenged.note(m, algorithms)
+	}
 	nonce := sh.srv.nonces.Issue(m.Peer.Addr.Addr(), sh.now)
 	status, phrase, name, extra, first := 407, "Proxy Authentication Required", "Proxy-Authenticate", "", ""
 	if m.Method == "REGISTER" { // which we serve ourselves

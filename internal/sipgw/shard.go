@@ -31,6 +31,8 @@ type shard struct {
 	// mostUnidentified; the one at oldest goes first.
 	once   []*transaction.Server
 	oldest int
+	// challenged are the calls that are to come back with credentials.
+	challenged challengedCalls
 
 	inbox     inbox
 	packets   []packet // of the turn; the slices are used again

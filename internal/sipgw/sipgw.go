@@ -98,6 +98,8 @@ type Server struct {
 	paces     transport.Buckets[netip.Addr] // of sources, by sourceKey
 	urgent    transport.Buckets[netip.Addr] // the same, of emergency calls
 	crowds    sourceCalls
+	// unansweredLines bounds what is logged of calls that end in their challenge.
+	unansweredLines transport.Buckets[netip.Addr]
 	// unidentified bounds the calls of known sources that do not say whose they are.
 	unidentified transport.Buckets[netip.Addr]
 	turnedAway   transport.Buckets[netip.Addr]
@@ -157,7 +159,8 @@ func New(config Config) *Server {
 		Handle: srv.dispatch, Tracer: config.Tracer, Clock: config.Clock, Log: config.Logger, Reach: config.Reach,
 	})
 	cryptorand.Read(srv.tagSecret[:])
-	for _, b := range []*transport.Buckets[netip.Addr]{&srv.paces, &srv.urgent, &srv.unidentified, &srv.turnedAway} {
+	for _, b := range []*transport.Buckets[netip.Addr]{&srv.paces, &srv.urgent, &srv.unidentified, &srv.turnedAway,
+		&srv.unansweredLines} {
 		b.Most = config.Limits.UnknownSources
 	}
 	srv.crowds = sourceCalls{most: config.Limits.SourceCalls, calls: make(map[netip.Addr]int)}
@@ -170,6 +173,7 @@ func New(config Config) *Server {
 		}
 		sh.transactions = srv.newTransactions(sh)
 		sh.doomed.sh = sh
+		sh.challenged.sh = sh
 		sh.gone = &session{sh: sh, connected: &unconnected}
 		srv.shards = append(srv.shards, sh)
 	}

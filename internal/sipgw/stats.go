@@ -17,6 +17,7 @@ type counters struct {
 	parseErrors, invalid, shed, panics                      atomic.Uint64
 	attempts, refused, answered, forks, ledgerErrors        atomic.Uint64
 	challenges, authFailures, authStrays, authReplays, bans atomic.Uint64
+	authUnanswered                                          atomic.Uint64
 	mediaErrors, paced, crowded                             atomic.Uint64
 	guessesHeld, registrations                              atomic.Uint64
 }
@@ -35,21 +36,22 @@ type Stats struct {
 	Handshakes  uint64 // TLS handshakes that peers did not complete
 	Panics      uint64 // messages and timers that made the engine panic
 
-	Attempts      uint64 // new calls that were put to the ledger
-	Refused       uint64 // of those, by the rules
-	Answered      uint64
-	Forks         uint64 // late answers of carriers, which were hung up on
-	LedgerErrors  uint64 // reservations that the store did not confirm
-	Challenges    uint64
-	AuthFailures  uint64 // wrong digests, and right ones from sources that are not allowed
-	AuthStrays    uint64 // right digests from sources that are not allowed
-	AuthReplays   uint64 // digests used before
-	Bans          uint64 // sources that guessed too often
-	GuessesHeld   uint64 // digests that were not checked, since there were too many wrong ones before
-	Registrations uint64 // REGISTERs that were carried out
-	Registered    int    // contacts that are registered
-	Unsaved       int    // contacts that wait for being stored
-	MediaErrors   uint64 // session descriptions that could not be anchored
+	Attempts       uint64 // new calls that were put to the ledger
+	Refused        uint64 // of those, by the rules
+	Answered       uint64
+	Forks          uint64 // late answers of carriers, which were hung up on
+	LedgerErrors   uint64 // reservations that the store did not confirm
+	Challenges     uint64
+	AuthFailures   uint64 // wrong digests, and right ones from sources that are not allowed
+	AuthStrays     uint64 // right digests from sources that are not allowed
+	AuthReplays    uint64 // digests used before
+	AuthUnanswered uint64 // calls that were challenged and did not come back with credentials
+	Bans           uint64 // sources that guessed too often
+	GuessesHeld    uint64 // digests that were not checked, since there were too many wrong ones before
+	Registrations  uint64 // REGISTERs that were carried out
+	Registered     int    // contacts that are registered
+	Unsaved        int    // contacts that wait for being stored
+	MediaErrors    uint64 // session descriptions that could not be anchored
 
 	Unanswered uint64 // requests that got no answer, above the budgets of strangers and of refusals
 	// RefusedConnections are TCP connections above their budget, by transport.ClassNames.
@@ -67,7 +69,8 @@ func (srv *Server) Stats() Stats {
 		Attempts: c.attempts.Load(), Refused: c.refused.Load(), Answered: c.answered.Load(),
 		Forks: c.forks.Load(), LedgerErrors: c.ledgerErrors.Load(), Challenges: c.challenges.Load(),
 		AuthFailures: c.authFailures.Load(), AuthStrays: c.authStrays.Load(), AuthReplays: c.authReplays.Load(),
-		Bans: c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
+		AuthUnanswered: c.authUnanswered.Load(),
+		Bans:           c.bans.Load(), MediaErrors: c.mediaErrors.Load(),
 		Paced: c.paced.Load(), Crowded: c.crowded.Load(), GuessesHeld: c.guessesHeld.Load(),
 		Registrations: c.registrations.Load(),
 		Unanswered:    t.Unanswered.Load(), EvictedConnections: t.Evicted.Load(),

@@ -55,9 +55,9 @@ var (
 	descSIPLedger = prometheus.NewDesc("tollgate_sip_ledger_errors_total",
 		"Reservations of SIP calls that the store did not confirm.", nil, nil)
 	descSIPAuth = prometheus.NewDesc("tollgate_sip_auth_total",
-		"Digest authentication, by result: challenged, failed, replayed; strayed: failed because the right one came from "+
-			"an address that is not allowed; held: not checked after too many wrong ones; banned counts the sources that "+
-			"failed too often.",
+		"Digest authentication, by result: challenged; unanswered: calls that did not come back with credentials; failed, "+
+			"replayed; strayed: failed because the right one came from an address that is not allowed; held: not checked "+
+			"after too many wrong ones; banned counts the sources that failed too often.",
 		[]string{"result"}, nil)
 	descSIPRegisters = prometheus.NewDesc("tollgate_sip_registers_total",
 		"REGISTER requests that were carried out.", nil, nil)
@@ -128,6 +128,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	count(descSIPAuth, stats.AuthFailures, "failed")
 	count(descSIPAuth, stats.AuthStrays, "strayed") // which are among the failed
 	count(descSIPAuth, stats.AuthReplays, "replayed")
+	count(descSIPAuth, stats.AuthUnanswered, "unanswered")
 	count(descSIPAuth, stats.GuessesHeld, "held")
 	count(descSIPAuth, stats.Bans, "banned")
 	count(descSIPRegisters, stats.Registrations)
