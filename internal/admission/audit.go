@@ -138,7 +138,8 @@ func (a *Auditor) book(c *charge) {
 // charge adds a charge to what is counted under a key.
 func (a *Auditor) charge(c *charge, key SpendKey) *auditedDay {
 	d := a.day(c.payer.Account, key)
-	d.charged, d.holding = money.Add(d.charged, c.posted), money.Add(d.holding, c.holds)
+	d.charged = money.Add(d.charged, c.posted)
+	d.holding = money.Add(d.holding, c.holds)
 	d.overrunCosts = money.Add(d.overrunCosts, c.overrun)
 	return d
 }

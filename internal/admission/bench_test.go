@@ -75,7 +75,8 @@ func largeSnapshot(b *testing.B, profiles, connections int, deck *rating.Deck) *
 	for i := range profiles {
 		p := profile.New()
 		p.ID, p.AccountID = id.ID(10_000+i), testAccount
-		p.DailySpendLimit, p.DailySpendLimitEnabled = new(100*money.Dollar), true
+		p.DailySpendLimit = new(100 * money.Dollar)
+		p.DailySpendLimitEnabled = true
 		p.ConcurrentCallLimit = new(int32(10))
 		p.MaxDestinationRate = new(money.Rate(money.Dollar))
 		changes = append(changes, policy.PutProfile(&p))

@@ -54,7 +54,8 @@ func TestConnectFeeAndCallCostRefuse(t *testing.T) {
 func TestGrantsEndAtTheCallCost(t *testing.T) {
 	for _, limitOfDay := range []bool{false, true} {
 		p := limited("1.00")
-		p.DailySpendLimitEnabled, p.AfterLimit = limitOfDay, profile.HoldUntilReleased
+		p.DailySpendLimitEnabled = limitOfDay
+		p.AfterLimit = profile.HoldUntilReleased
 		p.MaxCallCost = new(money.MustParse("0.99"))
 		// 0.60 a minute is a cent a second; with the fee 79 s cost 0.99.
 		b := newBench(t, p, deckOf(t, 1, 1, "0.20", map[string]string{"1": "0.60"}))

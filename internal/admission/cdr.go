@@ -28,7 +28,9 @@ func classifySource(r *record.Call) {
 		return
 	}
 	class := e164.Classify(r.Caller)
-	r.HasSource, r.SourceCountry, r.SourceType = true, class.Country, class.Type
+	r.HasSource = true
+	r.SourceCountry = class.Country
+	r.SourceType = class.Type
 }
 
 // ratePrefix is the prefix of the deck that priced the call.
@@ -59,8 +61,13 @@ func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 	}
 	if d, err := DecodeDecision(l.Decision); err == nil {
 		f := &d.Facts
-		r.From, r.To, r.Caller, r.Callee = f.From, f.To, f.Caller, f.Callee
-		r.Country, r.Range, r.NumberType = f.Class.Country, f.Class.Range, f.Class.Type
+		r.From = f.From
+		r.To = f.To
+		r.Caller = f.Caller
+		r.Callee = f.Callee
+		r.Country = f.Class.Country
+		r.Range = f.Class.Range
+		r.NumberType = f.Class.Type
 		r.RatePrefix, r.Attestation = f.ratePrefix(), f.Attestation
 		classifySource(r)
 	}

@@ -110,7 +110,10 @@ type Decision struct {
 func Decide(s *policy.Snapshot, call *Call, use Usage, now time.Time) (made Decision) {
 	w := desks.Get().(*desk)
 	in, d := &w.inquiry, &w.decision
-	in.policy, in.call, in.use, in.now = s, *call, use, now
+	in.policy = s
+	in.call = *call
+	in.use = use
+	in.now = now
 	*d = Decision{}
 	d.ID = call.ID
 	gather(&d.Facts, in)
@@ -164,8 +167,12 @@ func gather(f *Facts, in *inquiry) {
 		gatherUnknown(f, call)
 		return
 	}
-	in.plan, in.caller, in.account = s.Numbering(in.now), c, s.Account(c.Account)
-	f.Account, f.Connection, f.ConnectionVersion = c.Account, c.ID, c.Version
+	in.plan = s.Numbering(in.now)
+	in.caller = c
+	in.account = s.Account(c.Account)
+	f.Account = c.Account
+	f.Connection = c.ID
+	f.ConnectionVersion = c.Version
 	if p := s.Profile(c.Profile); p != nil && p.Account == c.Account {
 		in.profile = p
 		f.Profile, f.ProfileVersion = p.ID, p.Version

@@ -185,7 +185,10 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 func (c *decisionCase) credential(t *testing.T) *connection.CredentialConnection {
 	t.Helper()
 	user := connection.NewCredentialConnection()
-	user.ID, user.AccountID, user.UserName, user.Password = testConnection, testAccount, "alice", "correct-horse"
+	user.ID = testConnection
+	user.AccountID = testAccount
+	user.UserName = "alice"
+	user.Password = "correct-horse"
 	user.Outbound.OutboundVoiceProfileID = testProfile
 	networks := []connection.Network{}
 	for _, text := range c.AllowedSources {

@@ -56,7 +56,10 @@ func (s *State) startEmergency(p *policy.Snapshot, l *Lease) {
 	if c == nil || c.EmergencyAlert == 0 || !unusual(s.started[key], int64(c.EmergencyAlert)) {
 		return
 	}
-	event.Kind, event.Day, event.Count, event.Threshold = EventEmergencyAlert, key.Day, s.started[key],
+	event.Kind = EventEmergencyAlert
+	event.Day = key.Day
+	event.Count = s.started[key]
+	event.Threshold =
 		int64(c.EmergencyAlert)
 	s.events = append(s.events, event)
 }

@@ -169,7 +169,8 @@ func TestWhichCallerIDIsShown(t *testing.T) {
 			p.CallerIDs.Confirm(&connection.CallerIDs{}, true, true)
 			p.CallerIDs.OnMismatch = c.mismatch
 			if c.override != "" {
-				p.Outbound.ANIOverride, p.Outbound.ANIOverrideType = c.override, c.overrideType
+				p.Outbound.ANIOverride = c.override
+				p.Outbound.ANIOverrideType = c.overrideType
 			}
 		})
 		call := callTo(c.to)

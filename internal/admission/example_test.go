@@ -13,9 +13,13 @@ import (
 // A decision is pure, explains itself, and can be judged again from what it stores.
 func ExampleDecide() {
 	office := profile.New()
-	office.ID, office.AccountID, office.WhitelistedDestinations = 2, 1, []string{"US"}
+	office.ID = 2
+	office.AccountID = 1
+	office.WhitelistedDestinations = []string{"US"}
 	pbx := connection.NewIPConnection()
-	pbx.ID, pbx.AccountID, pbx.Outbound.OutboundVoiceProfileID = 3, 1, office.ID
+	pbx.ID = 3
+	pbx.AccountID = 1
+	pbx.Outbound.OutboundVoiceProfileID = office.ID
 	snapshot, err := (&policy.Snapshot{}).With(
 		policy.PutAccount(&policy.Account{ID: 1, Active: true, ChannelLimit: policy.NoLimit}),
 		policy.PutProfile(&office),

@@ -66,8 +66,12 @@ func standardDeck(t testing.TB) *rating.Deck {
 // snapshotOf compiles the fixture.
 func snapshotOf(t testing.TB, a policy.Account, p profile.Profile, c connection.IPConnection, deck *rating.Deck) *policy.Snapshot {
 	t.Helper()
-	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
-	c.ID, c.AccountID, c.Version = testConnection, testAccount, 1
+	p.ID = testProfile
+	p.AccountID = testAccount
+	p.Version = 1
+	c.ID = testConnection
+	c.AccountID = testAccount
+	c.Version = 1
 	s, err := (&policy.Snapshot{}).With(
 		policy.PutAccount(&a),
 		policy.PutDeck(&policy.Deck{ID: testDeck, Account: testAccount, Rates: deck}),

@@ -45,7 +45,8 @@ func (s *State) hangUp(c *HangUp) Result {
 		return Result{Err: ErrEmergencyCall}
 	case l.HungUpMicros == 0:
 		// 0 stands for no mark.
-		l.HungUpMicros, l.HungUpBy = max(s.now, 1), c.By[:min(len(c.By), MaxHangUpBy)]
+		l.HungUpMicros = max(s.now, 1)
+		l.HungUpBy = c.By[:min(len(c.By), MaxHangUpBy)]
 		s.dirtyLeases[l.ID] = struct{}{}
 		if IsSwitchID(l.ID) {
 			s.events = append(s.events, Event{Kind: EventHangUp, AtMicros: s.now, Account: l.Account, Profile: l.Profile,

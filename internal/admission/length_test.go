@@ -16,8 +16,12 @@ import (
 func (b *bench) limitLength(profileSecs, connectionSecs int32) {
 	b.t.Helper()
 	p, c := profile.New(), attachedConnection()
-	p.ID, p.AccountID, p.MaxCallSecs = testProfile, testAccount, &profileSecs
-	c.ID, c.AccountID, c.MaxCallSecs = testConnection, testAccount, &connectionSecs
+	p.ID = testProfile
+	p.AccountID = testAccount
+	p.MaxCallSecs = &profileSecs
+	c.ID = testConnection
+	c.AccountID = testAccount
+	c.MaxCallSecs = &connectionSecs
 	s, err := b.policy.With(policy.PutProfile(&p), policy.PutIPConn(&c))
 	if err != nil {
 		b.t.Fatal(err)
@@ -101,7 +105,9 @@ func TestSwitchCallsBeyondTheLimitOfLength(t *testing.T) {
 	} {
 		b, attempt = newCall("+13125550199")
 		b.now = noon.Add(50 * time.Second)
-		other.ID, other.Account, other.Stage = attempt.Call.ID, testAccount, StageEnded
+		other.ID = attempt.Call.ID
+		other.Account = testAccount
+		other.Stage = StageEnded
 		if end := b.apply(other).Record; end.Reason != "" {
 			t.Errorf("%+v: ended by %q", other, end.Reason)
 		}
@@ -134,7 +140,9 @@ func TestSwitchCallsBeyondTheLimitOfLength(t *testing.T) {
 func pacedBench(t *testing.T, perSecond int32) *bench {
 	b := newBench(t, profile.New(), standardDeck(t))
 	c := attachedConnection()
-	c.ID, c.AccountID, c.CallsPerSecond = testConnection, testAccount, &perSecond
+	c.ID = testConnection
+	c.AccountID = testAccount
+	c.CallsPerSecond = &perSecond
 	c.Outbound.Localization = new("US")
 	s, err := b.policy.With(policy.PutIPConn(&c))
 	if err != nil {

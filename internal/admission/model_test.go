@@ -120,7 +120,8 @@ func (m *machine) persist() {
 	changes := m.state.TakeChanges()
 	for _, l := range changes.Leases {
 		stored := *l
-		stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+		stored.Held = slices.Clone(l.Held)
+		stored.Posted = slices.Clone(l.Posted)
 		m.disk.leases[l.ID] = &stored
 	}
 	for _, call := range changes.Gone {
@@ -239,7 +240,9 @@ func policySnapshot(p profile.Profile, deck *rating.Deck, limits map[Scope]polic
 	limit := p.DailySpendLimit
 	copied := *limit
 	p.DailySpendLimit = &copied
-	p.ID, p.AccountID, p.Version = testProfile, testAccount, 1
+	p.ID = testProfile
+	p.AccountID = testAccount
+	p.Version = 1
 	a, c := testAccountPolicy(), attachedConnection()
 	c.ID, c.AccountID = testConnection, testAccount
 	c.Outbound.Localization = new("US")
@@ -314,7 +317,9 @@ func (m *machine) answer() {
 		m.t.Skip("answered")
 	}
 	r := m.run(Answer{ID: c.id, AtMicros: m.now.UnixMicro()})
-	c.answered, c.answeredAt, c.granted = true, m.now, r.GrantedSecs
+	c.answered = true
+	c.answeredAt = m.now
+	c.granted = r.GrantedSecs
 }
 
 func (m *machine) renew() {
@@ -423,7 +428,8 @@ func (m *machine) restart() {
 	leases := make([]*Lease, 0, len(m.disk.leases))
 	for _, l := range m.disk.leases {
 		stored := *l
-		stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+		stored.Held = slices.Clone(l.Held)
+		stored.Posted = slices.Clone(l.Posted)
 		leases = append(leases, &stored)
 	}
 	next := NewState()

@@ -36,7 +36,8 @@ func (m *machine) part(c Command) *State {
 		_, due := c.(Expire)
 		if call == named || all || due && l.ExpiresMicros <= m.now.UnixMicro() {
 			stored := *l
-			stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+			stored.Held = slices.Clone(l.Held)
+			stored.Posted = slices.Clone(l.Posted)
 			p.Leases = append(p.Leases, &stored)
 			oldest = min(oldest, record.DayOf(l.ReservedMicros))
 		}

@@ -51,7 +51,8 @@ func (s *State) repeatedReserve(p *policy.Snapshot, c *Reserve) (Result, bool) {
 	switch {
 	case l != nil:
 		encoded, result = l.Decision, l.grant(result)
-		result.DueMicros, result.Answered = l.DueMicros(), l.AnsweredMicros != 0
+		result.DueMicros = l.DueMicros()
+		result.Answered = l.AnsweredMicros != 0
 	case r != nil:
 		encoded, result.Record = r.Decision, r
 	default:
@@ -75,7 +76,8 @@ func (s *State) repeatedReserve(p *policy.Snapshot, c *Reserve) (Result, bool) {
 	case l != nil && l.HungUpMicros != 0 && !urgent:
 		result.Decision.Allow, result.Decision.Reason = false, ReasonHungUp
 	case ended:
-		result.Decision.Allow, result.Decision.Reason = false, ReasonCallEnded
+		result.Decision.Allow = false
+		result.Decision.Reason = ReasonCallEnded
 	}
 	return result, true
 }

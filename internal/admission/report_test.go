@@ -26,7 +26,9 @@ const (
 
 func switchAttempt(number string) Reserve {
 	call := callTo(number)
-	call.ID, call.Account, call.SIPCallID = SwitchCallID(testAccount, "a@pbx"), testAccount, "a@pbx"
+	call.ID = SwitchCallID(testAccount, "a@pbx")
+	call.Account = testAccount
+	call.SIPCallID = "a@pbx"
 	call.Request = RequestID("the first request")
 	return Reserve{Call: call, Owner: SwitchOwner(testAccount, "pbx")}
 }
@@ -223,7 +225,8 @@ func TestUnansweredInEveryOrder(t *testing.T) {
 		return Report{ID: attempt.Call.ID, Account: testAccount, Stage: stage, Attempt: &attempt, Elapsed: -1}
 	}
 	end := report(StageEnded)
-	end.Answered, end.Ending = new(false), Ending{SIPStatus: 486, Cause: "user_busy", Source: record.SideCallee}
+	end.Answered = new(false)
+	end.Ending = Ending{SIPStatus: 486, Cause: "user_busy", Source: record.SideCallee}
 	events := []Command{attempt, report(StageRunning), end, attempt, report(StageRunning), end}
 	want := ledgerEnd{Outcome: record.OutcomeFailed, Cause: "user_busy", Status: 486, Records: 1}
 	permutations(len(events), func(order []int) {
@@ -309,7 +312,8 @@ func (b *bench) reach(state string, attempt Reserve) {
 	for _, stage := range stages {
 		report.Stage = stage
 		if stage == StageEnded {
-			report.Elapsed, report.Ending = 10*time.Second, Ending{Cause: "normal_clearing"}
+			report.Elapsed = 10 * time.Second
+			report.Ending = Ending{Cause: "normal_clearing"}
 			b.now = b.now.Add(10 * time.Second)
 		}
 		b.tell([]Command{report})
@@ -361,7 +365,8 @@ func TestRestartedSwitch(t *testing.T) {
 	after := switchAttempt("+13125550199")
 	after.Call.ID = SwitchCallID(testAccount, "b@pbx")
 	elsewhere := after
-	elsewhere.Call.ID, elsewhere.Owner = SwitchCallID(testAccount, "c@other"), SwitchOwner(testAccount, "other")
+	elsewhere.Call.ID = SwitchCallID(testAccount, "c@other")
+	elsewhere.Owner = SwitchOwner(testAccount, "other")
 	b.tell([]Command{after, elsewhere})
 	for range 2 {
 		r := b.apply(restart)

@@ -75,7 +75,9 @@ func gatherCaller(f *Facts, in *inquiry) {
 		// The one who answers must be able to call back, so a number that is known to be the
 		// connection's is better than one that anyone may have made up.
 		if known := s.ForEmergency(c); known != 0 {
-			f.Caller, f.CallerForced, caller.Replaced = known, false, true
+			f.Caller = known
+			f.CallerForced = false
+			caller.Replaced = true
 		}
 	case f.Emergency, f.CallerForced, caller.Listed:
 	case caller.OnMismatch == policy.MismatchReplace && ids.Replacement() != 0:

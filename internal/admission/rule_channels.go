@@ -43,7 +43,9 @@ type ChannelFacts struct {
 }
 
 func gatherChannels(f *Facts, in *inquiry) {
-	f.AccountMax, f.ProfileMax, f.ConnectionMax = policy.NoLimit, policy.NoLimit, in.caller.ChannelLimit
+	f.AccountMax = policy.NoLimit
+	f.ProfileMax = policy.NoLimit
+	f.ConnectionMax = in.caller.ChannelLimit
 	if in.account != nil {
 		f.AccountMax = in.account.ChannelLimit
 	}

@@ -85,7 +85,9 @@ func (l *Lease) AllowedSecs() int64 {
 
 // grant puts into a result how long the call may last.
 func (l *Lease) grant(r Result) Result {
-	r.GrantedSecs, r.MaxSecs, r.HungUp = l.AllowedSecs(), l.MaxSecs, l.HungUpMicros != 0
+	r.GrantedSecs = l.AllowedSecs()
+	r.MaxSecs = l.MaxSecs
+	r.HungUp = l.HungUpMicros != 0
 	return r
 }
 

@@ -49,7 +49,9 @@ func gatherCallee(f *Facts, in *inquiry) {
 		return
 	}
 	f.Callee, in.callee = readCallee(in.plan, in.caller, in.call.To)
-	f.Class, f.Could, f.Override = in.callee.Class, in.callee.Possible, id.ID(in.callee.Override)
+	f.Class = in.callee.Class
+	f.Could = in.callee.Possible
+	f.Override = id.ID(in.callee.Override)
 }
 
 // Callee is the number that a connection dials with this text by the numbering plan

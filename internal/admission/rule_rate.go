@@ -62,7 +62,8 @@ func gatherRate(f *Facts, in *inquiry) {
 	if p == nil {
 		return
 	}
-	f.MaxRatePerMinute, f.MaxConnectFee = p.MaxRatePerMinute, p.MaxConnectFee
+	f.MaxRatePerMinute = p.MaxRatePerMinute
+	f.MaxConnectFee = p.MaxConnectFee
 	deck := in.policy.DeckOf(p, in.account)
 	if deck == nil || deck.Account != p.Account || f.Callee == 0 && !f.Emergency {
 		return

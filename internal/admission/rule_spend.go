@@ -208,7 +208,9 @@ func nextSpend(s *State, p *policy.Snapshot, l *Lease, r room) room {
 		r.wantedSecs = min(r.wantedSecs, wantedSecs(l.Rate, live, true, left))
 	}
 	if left := l.costLeft(p); left < r.budget {
-		r.budget, r.ofCall, r.why = left, true, ReasonCallCost
+		r.budget = left
+		r.ofCall = true
+		r.why = ReasonCallCost
 	}
 	return r
 }

@@ -51,7 +51,9 @@ func gatherWindow(f *Facts, in *inquiry) {
 		return
 	}
 	window := &in.profile.Window
-	f.WindowStart, f.WindowEnd, f.CalleeCallsMax = window.Start, window.End, window.CallsPerCLD
+	f.WindowStart = window.Start
+	f.WindowEnd = window.End
+	f.CalleeCallsMax = window.CallsPerCLD
 	f.WindowOpen, f.WindowInstance = window.Locate(in.now)
 	if f.CalleeCallsMax != policy.NoLimit && f.Callee != 0 {
 		f.CalleeCalls = in.use.Calls(f.Profile, f.Callee, f.WindowInstance)

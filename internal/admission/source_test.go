@@ -15,7 +15,10 @@ func TestSourceRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := connection.NewCredentialConnection()
-	user.ID, user.AccountID, user.UserName, user.Password = 7, 1, "alice", "correct-horse"
+	user.ID = 7
+	user.AccountID = 1
+	user.UserName = "alice"
+	user.Password = "correct-horse"
 	for _, c := range []struct {
 		networks *[]connection.Network
 		source   string

@@ -49,7 +49,8 @@ func LimitKeys(l *policy.Limit, atMicros int64) func(yield func(SpendKey) bool) 
 func (s *State) SpendUnder(l *policy.Limit, atMicros int64) (used ScopeSpend) {
 	for key := range LimitKeys(l, atMicros) {
 		if spend := s.spends[key]; spend != nil {
-			used.Posted, used.Held = money.Add(used.Posted, spend.Posted), money.Add(used.Held, spend.Held)
+			used.Posted = money.Add(used.Posted, spend.Posted)
+			used.Held = money.Add(used.Held, spend.Held)
 		}
 	}
 	return used
@@ -125,7 +126,8 @@ func (s *State) announceLimit(limit *policy.Limit, at *spendPlace, atMicros int6
 		if spend == nil {
 			continue
 		}
-		all.Posted, all.Held = money.Add(all.Posted, spend.Posted), money.Add(all.Held, spend.Held)
+		all.Posted = money.Add(all.Posted, spend.Posted)
+		all.Held = money.Add(all.Held, spend.Held)
 		all.Told |= spend.Told
 		if spend.Told&toldReached != 0 {
 			all.ToldLimit = spend.ToldLimit

@@ -99,7 +99,8 @@ func (m *limitMachine) run(c Command) Result {
 	changes := m.state.TakeChanges()
 	for _, l := range changes.Leases {
 		stored := *l
-		stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+		stored.Held = slices.Clone(l.Held)
+		stored.Posted = slices.Clone(l.Posted)
 		m.disk.leases[l.ID] = &stored
 	}
 	for _, call := range changes.Gone {
@@ -164,7 +165,8 @@ func (m *limitMachine) restart() {
 	var leases []*Lease
 	for _, l := range m.disk.leases {
 		stored := *l
-		stored.Held, stored.Posted = slices.Clone(l.Held), slices.Clone(l.Posted)
+		stored.Held = slices.Clone(l.Held)
+		stored.Posted = slices.Clone(l.Posted)
 		leases = append(leases, &stored)
 	}
 	m.state = NewState()

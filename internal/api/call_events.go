@@ -347,13 +347,16 @@ func (s *server) eventsBefore(ctx context.Context, account id.ID, f *eventFilter
 		return n, nil
 	}
 	earlier, same := f.query, f.query
-	earlier.ToMicros, earlier.Skip, earlier.Size = min(earlier.ToMicros, c.at), 0, 1
+	earlier.ToMicros = min(earlier.ToMicros, c.at)
+	earlier.Skip = 0
+	earlier.Size = 1
 	page, err := s.Reports.CallEvents(ctx, account, earlier)
 	if err != nil {
 		return 0, err
 	}
 	n += page.Total
-	same.FromMicros, same.ToMicros = max(same.FromMicros, c.at), min(same.ToMicros, c.at+1)
+	same.FromMicros = max(same.FromMicros, c.at)
+	same.ToMicros = min(same.ToMicros, c.at+1)
 	same.Skip = 0
 	same.Size = maxSameMicrosecond
 	if page, err = s.Reports.CallEvents(ctx, account, same); err != nil {

@@ -28,7 +28,9 @@ func TestFiltersAgainstAModel(t *testing.T) {
 	h.traffic()
 	for i := range 6 {
 		h.recording(func(r *record.Recording) {
-			r.CallID, r.From, r.CreatedMicros = uuid.New(), fmt.Sprintf("+1312555010%d", i), r.CreatedMicros+int64(i)*1000
+			r.CallID = uuid.New()
+			r.From = fmt.Sprintf("+1312555010%d", i)
+			r.CreatedMicros = r.CreatedMicros + int64(i)*1000
 		})
 		for _, k := range resourceKinds() {
 			h.do("POST", k.path, k.body(40+i)).want(k.created)

@@ -26,7 +26,8 @@ func (h *harness) recordsOfFour() (connection string, answered uuid.UUID) {
 		if i < 2 {
 			h.command(admission.Answer{ID: call, AtMicros: h.clock.Now().UnixMicro()})
 			h.clock.Advance(5 * time.Second)
-			end.EndedMicros, end.Elapsed = h.clock.Now().UnixMicro(), 5*time.Second
+			end.EndedMicros = h.clock.Now().UnixMicro()
+			end.Elapsed = 5 * time.Second
 			h.command(admission.Settle{ID: call, Ending: end})
 			answered = call
 			continue

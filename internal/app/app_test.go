@@ -19,7 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func testConfig(folder string) Config {
 	c := Default()
-	c.DataDir, c.HTTPAddr, c.SIPAddr = folder, "127.0.0.1:0", "127.0.0.1:0"
+	c.DataDir = folder
+	c.HTTPAddr = "127.0.0.1:0"
+	c.SIPAddr = "127.0.0.1:0"
 	return c
 }
 
@@ -161,8 +163,12 @@ func TestTwoServersDoNotShareAFolder(t *testing.T) {
 
 func TestBadConfigurationsNameEverySetting(t *testing.T) {
 	var config Config
-	config.HTTPAddr, config.SIPAddr, config.APIKey = "nowhere", ":", "short"
-	config.StopLimit, config.RateBurst, config.CORSOrigins = -1, -1, []string{"*"}
+	config.HTTPAddr = "nowhere"
+	config.SIPAddr = ":"
+	config.APIKey = "short"
+	config.StopLimit = -1
+	config.RateBurst = -1
+	config.CORSOrigins = []string{"*"}
 	_, err := New(t.Context(), config, silent())
 	if err == nil {
 		t.Fatal("started without an error")

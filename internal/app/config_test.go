@@ -21,12 +21,28 @@ func TestProblemsNameSettingsThatExist(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"zero": func(c *Config) { *c = Config{} },
 		"wrong": func(c *Config) {
-			c.APIKey, c.CORSOrigins, c.PublicURL = "short", []string{"*"}, "nowhere"
-			c.HTTPConnections, c.RateBurst, c.HTTPTrustedProxies = -1, -1, []string{"0.0.0.0/0"}
-			c.OTLP, c.OTLPRatio, c.TraceMemory, c.HEP, c.MetricsAddr = "nowhere", 2, -1, "nowhere", "nowhere"
-			c.NameServers, c.SIPTLSListen, c.SIPTLSCert, c.SIPTLSKey = []string{"nowhere"}, "nowhere", absent, absent
-			c.SIPTLSCA, c.HTTPTLSCert, c.HTTPTLSKey, c.HTTPPlain = absent, absent, absent, true
-			c.RecordingKeyFile, c.RecordingAnnouncement, c.RecordingS3 = absent, absent, "nowhere"
+			c.APIKey = "short"
+			c.CORSOrigins = []string{"*"}
+			c.PublicURL = "nowhere"
+			c.HTTPConnections = -1
+			c.RateBurst = -1
+			c.HTTPTrustedProxies = []string{"0.0.0.0/0"}
+			c.OTLP = "nowhere"
+			c.OTLPRatio = 2
+			c.TraceMemory = -1
+			c.HEP = "nowhere"
+			c.MetricsAddr = "nowhere"
+			c.NameServers = []string{"nowhere"}
+			c.SIPTLSListen = "nowhere"
+			c.SIPTLSCert = absent
+			c.SIPTLSKey = absent
+			c.SIPTLSCA = absent
+			c.HTTPTLSCert = absent
+			c.HTTPTLSKey = absent
+			c.HTTPPlain = true
+			c.RecordingKeyFile = absent
+			c.RecordingAnnouncement = absent
+			c.RecordingS3 = "nowhere"
 			c.Media = "magic"
 		},
 		"half of TLS":       func(c *Config) { c.HTTPTLSCert, c.SIPTLSListen, c.SIPTLSKey = absent, "127.0.0.1:1", absent },

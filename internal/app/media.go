@@ -41,7 +41,10 @@ func (a *App) buildMedia() (media.Relay, error) {
 	if err != nil || len(config.Addresses) == 0 {
 		return nil, err
 	}
-	config.Reach, config.Clock, config.Logger, config.Measured = a.reach, time.Now, a.logger, a.metrics.Media
+	config.Reach = a.reach
+	config.Clock = time.Now
+	config.Logger = a.logger
+	config.Measured = a.metrics.Media
 	built, err := relay.New(config)
 	if err != nil {
 		return nil, err

@@ -65,7 +65,9 @@ func connect(t *testing.T, a *App, url string) *connection.IPConnection {
 		t.Fatal(err)
 	}
 	c := connection.NewIPConnection()
-	c.ConnectionName, c.Outbound.OutboundVoiceProfileID, c.WebhookEventURL = "pbx", p.ID, &url
+	c.ConnectionName = "pbx"
+	c.Outbound.OutboundVoiceProfileID = p.ID
+	c.WebhookEventURL = &url
 	c, err = a.store.IPConnections().Create(ctx, account.ID, c)
 	if err != nil {
 		t.Fatal(err)

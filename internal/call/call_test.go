@@ -29,7 +29,9 @@ func attemptOf(t interface{ Fatal(...any) }, emergency bool) *Call {
 	c.ID, c.AccountID = 7, 1
 	first, second := routing.NewGateway(), routing.NewGateway()
 	first.ID, first.AccountID = 11, 1
-	second.ID, second.AccountID, second.Priority = 12, 1, 1
+	second.ID = 12
+	second.AccountID = 1
+	second.Priority = 1
 	second.FailoverStatuses = []int32{404}
 	snapshot, err := policy.NewLive().Snapshot().With(
 		policy.PutAccount(&policy.Account{ID: 1, Active: true}), policy.PutIPConn(&c),
@@ -219,12 +221,17 @@ func tell(t *testing.T, story string) {
 
 func TestEmergencyCallsKeepToTheirRoutes(t *testing.T) {
 	c := connection.NewIPConnection()
-	c.ID, c.AccountID, c.EmergencyNumbers = 7, 1, []string{"5555"}
+	c.ID = 7
+	c.AccountID = 1
+	c.EmergencyNumbers = []string{"5555"}
 	account := policy.Account{ID: 1, Active: true, EmergencyNumbers: []string{"7777"}}
 	changes := []policy.Change{policy.PutAccount(&account), policy.PutIPConn(&c)}
 	for i, kind := range []struct{ emergency, enabled bool }{{true, true}, {false, true}, {true, false}} {
 		g := routing.NewGateway()
-		g.ID, g.AccountID, g.EmergencyRoute, g.Enabled = id.ID(101+i), 1, kind.emergency, kind.enabled
+		g.ID = id.ID(101 + i)
+		g.AccountID = 1
+		g.EmergencyRoute = kind.emergency
+		g.Enabled = kind.enabled
 		changes = append(changes, policy.PutGateway(&g))
 	}
 	snapshot, err := policy.NewLive().Snapshot().With(changes...)

@@ -28,7 +28,8 @@ func TestValidateIPConnection(t *testing.T) {
 		want   string
 	}{
 		"national caller id": {func(c *IPConnection) {
-			c.Outbound.Localization, c.Outbound.ANIOverride = new("DE"), "030 23125 178"
+			c.Outbound.Localization = new("DE")
+			c.Outbound.ANIOverride = "030 23125 178"
 		}, ""},
 		"national caller id without home": {func(c *IPConnection) { c.Outbound.ANIOverride = "030 23125 178" },
 			"/outbound/ani_override"},
@@ -38,10 +39,12 @@ func TestValidateIPConnection(t *testing.T) {
 			"/outbound/localization"},
 		"empty country": {func(c *IPConnection) { c.Outbound.Localization = new("") }, ""},
 		"token": {func(c *IPConnection) {
-			c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", new("abc")
+			c.Outbound.IPAuthenticationMethod = "token"
+			c.Outbound.IPAuthenticationToken = new("abc")
 		}, ""},
 		"empty token": {func(c *IPConnection) {
-			c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", new("")
+			c.Outbound.IPAuthenticationMethod = "token"
+			c.Outbound.IPAuthenticationToken = new("")
 		}, "/outbound/ip_authentication_token"},
 		"token that breaks a header": {func(c *IPConnection) { c.Outbound.IPAuthenticationToken = new("a\r\nb") },
 			"/outbound/ip_authentication_token"},
@@ -55,7 +58,8 @@ func TestValidateIPConnection(t *testing.T) {
 		"web address without a scheme": {func(c *IPConnection) { c.WebhookEventFailoverURL = new("example.com") },
 			"/webhook_event_failover_url"},
 		"codec and emergency number at once": {func(c *IPConnection) {
-			c.Inbound.Codecs, c.EmergencyNumbers = []string{"x"}, []string{"112", ""}
+			c.Inbound.Codecs = []string{"x"}
+			c.EmergencyNumbers = []string{"112", ""}
 		}, "/emergency_numbers/1 /inbound/codecs/0"},
 	} {
 		connection := NewIPConnection()

@@ -118,8 +118,12 @@ func (s *stage) start(ctx context.Context, logger *slog.Logger) (err error) {
 	}
 	config := app.Default()
 	config.GatewayAllowPrivate = true
-	config.DataDir, config.HTTPAddr, config.SIPAddr = s.folder, "127.0.0.1:0", "127.0.0.1:0"
-	config.APIKey, config.StopLimit, config.Version = s.key, time.Second, "demo"
+	config.DataDir = s.folder
+	config.HTTPAddr = "127.0.0.1:0"
+	config.SIPAddr = "127.0.0.1:0"
+	config.APIKey = s.key
+	config.StopLimit = time.Second
+	config.Version = "demo"
 	s.server, err = app.New(ctx, config, logger)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)

@@ -56,7 +56,8 @@ func nothingLeft(t *testing.T) {
 func TestUnexpectedVerdict(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	scenario := []step{steps()[1], steps()[3]}
-	scenario[0].want.code, scenario[0].want.reason = "D24", "rate_above_maximum"
+	scenario[0].want.code = "D24"
+	scenario[0].want.reason = "rate_above_maximum"
 	scenario[1].want = want{status: 200, reason: "allowed", hungUpBy: "caller", cause: "normal_clearing", rate: perMinute}
 	var out bytes.Buffer
 	ok, err := run(t.Context(), &out, Options{}, scenario)

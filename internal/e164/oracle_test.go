@@ -48,7 +48,8 @@ func oracleNumber(code int, national string) *phonenumbers.PhoneNumber {
 	}
 	number := &phonenumbers.PhoneNumber{CountryCode: new(int32(code)), NationalNumber: &value}
 	if zeros := len(national) - len(strings.TrimLeft(national, "0")); zeros > 0 && zeros < len(national) {
-		number.ItalianLeadingZero, number.NumberOfLeadingZeros = new(true), new(int32(zeros))
+		number.ItalianLeadingZero = new(true)
+		number.NumberOfLeadingZeros = new(int32(zeros))
 	}
 	return number
 }

@@ -39,7 +39,9 @@ type group struct {
 }
 
 func (g *group) add(c *conn) {
-	c.group, c.older, c.younger = g, g.newest, nil
+	c.group = g
+	c.older = g.newest
+	c.younger = nil
 	if g.newest != nil {
 		g.newest.younger = c
 	} else {
@@ -89,9 +91,12 @@ type connections struct {
 }
 
 func (cs *connections) init(most int) {
-	cs.most, cs.mostStrangers, cs.mostHolder = most, most/strangersShare, most-most/holderShare
+	cs.most = most
+	cs.mostStrangers = most / strangersShare
+	cs.mostHolder = most - most/holderShare
 	cs.mostSource = max(cs.mostStrangers/sourceShare, leastSourceConnections)
-	cs.bySource, cs.byHolder = make(map[netip.Prefix]*group), make(map[id.ID]*group)
+	cs.bySource = make(map[netip.Prefix]*group)
+	cs.byHolder = make(map[id.ID]*group)
 }
 
 // place puts a connection into the group of a key.

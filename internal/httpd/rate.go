@@ -66,7 +66,8 @@ type rates struct {
 func (rs *rates) init() {
 	rs.sourceHandshakes = make(map[netip.Prefix]*bucket)
 	rs.all = map[bool]*bucket{false: {}, true: {}}
-	rs.sources, rs.keys = make(map[asker]*bucket), make(map[netip.Prefix]time.Time)
+	rs.sources = make(map[asker]*bucket)
+	rs.keys = make(map[netip.Prefix]time.Time)
 }
 
 func (rs *rates) hasKey(source netip.Prefix, now time.Time) bool {

@@ -259,7 +259,9 @@ func (a *agent) talk(ctx, stop context.Context, res *sip.Response) {
 func (a *agent) hungUp(by Side, reason string) (first bool) {
 	a.update(func(o *Outcome) {
 		if first = o.HungUpBy == SideNone; first {
-			o.Ended, o.HungUpBy, o.Reason = time.Now(), by, kept(reason)
+			o.Ended = time.Now()
+			o.HungUpBy = by
+			o.Reason = kept(reason)
 		}
 	})
 	return first
@@ -312,7 +314,9 @@ func (a *agent) refused(res *sip.Response) {
 	a.update(func(o *Outcome) {
 		o.Ended = time.Now()
 		if res == nil {
-			o.Status, o.Phrase, o.NoResponse = sip.StatusRequestTimeout, "Request Timeout (no final answer)", true
+			o.Status = sip.StatusRequestTimeout
+			o.Phrase = "Request Timeout (no final answer)"
+			o.NoResponse = true
 			return
 		}
 		o.Status, o.Phrase = res.StatusCode, kept(res.Reason)

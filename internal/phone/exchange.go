@@ -309,7 +309,9 @@ func (l *leg) serve(req *sip.Request, tx *sip.ServerTx) {
 		reply(req, tx, sip.StatusOK, "OK")
 		l.update(func(c *CarrierCall) {
 			if c.HungUpBy == SideNone {
-				c.HungUpBy, c.Reason, c.Ended = SideCaller, kept(headerValue(req, "Reason")), time.Now()
+				c.HungUpBy = SideCaller
+				c.Reason = kept(headerValue(req, "Reason"))
+				c.Ended = time.Now()
 			}
 		})
 		l.leave()

@@ -13,7 +13,10 @@ import (
 func TestCarriers(t *testing.T) {
 	gateway := func(key id.ID, transport string, enabled bool, networks ...string) *routing.Gateway {
 		g := routing.NewGateway()
-		g.ID, g.AccountID, g.Transport, g.Enabled = key, 1, transport, enabled
+		g.ID = key
+		g.AccountID = 1
+		g.Transport = transport
+		g.Enabled = enabled
 		for _, text := range networks {
 			n, err := connection.ParseNetwork(text)
 			if err != nil {

@@ -92,7 +92,8 @@ func compileCredential(c *connection.CredentialConnection) (*Connection, error) 
 
 // compileDigest adds the user of a connection that has one.
 func compileDigest(compiled *Connection, d *connection.DigestSettings, userName, password string) {
-	compiled.UserName, compiled.HA1 = userName, connection.HA1Of(userName, password)
+	compiled.UserName = userName
+	compiled.HA1 = connection.HA1Of(userName, password)
 	if compiled.DigestAlgorithms = d.DigestAlgorithms; len(compiled.DigestAlgorithms) == 0 {
 		compiled.DigestAlgorithms = connection.DigestAlgorithms()
 	}

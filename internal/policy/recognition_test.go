@@ -103,7 +103,10 @@ func TestAUserNameMoves(t *testing.T) {
 	}
 	mine, renamed := named("alice1"), named("alice2")
 	taken := connection.NewCredentialConnection()
-	taken.ID, taken.AccountID, taken.UserName, taken.Password = 11, 1, "alice1", "battery-staple"
+	taken.ID = 11
+	taken.AccountID = 1
+	taken.UserName = "alice1"
+	taken.Password = "battery-staple"
 	for name, changes := range map[string][]Change{
 		"in order": {renamed, PutCredential(&taken)}, "the other way": {PutCredential(&taken), renamed},
 		"deleted": {PutCredential(&taken), DropConnection(10)},

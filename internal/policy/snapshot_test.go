@@ -27,7 +27,8 @@ func connectionListing(account, number id.ID, prefix, token string, numbers ...e
 	c.CallerIDs.Numbers = numbers
 	c.Outbound.TechPrefix = prefix
 	if token != "" {
-		c.Outbound.IPAuthenticationMethod, c.Outbound.IPAuthenticationToken = "token", &token
+		c.Outbound.IPAuthenticationMethod = "token"
+		c.Outbound.IPAuthenticationToken = &token
 	}
 	return PutIPConn(&c)
 }
@@ -200,7 +201,10 @@ func TestConnectionsBehindOneAddress(t *testing.T) {
 
 func TestUsersFollowTheirConnection(t *testing.T) {
 	c := connection.NewCredentialConnection()
-	c.ID, c.AccountID, c.UserName, c.Password = 5, 1, "alice1", "12345678"
+	c.ID = 5
+	c.AccountID = 1
+	c.UserName = "alice1"
+	c.Password = "12345678"
 	s := with(t, &Snapshot{}, PutCredential(&c))
 	if got := s.ByUser("alice1"); got == nil || got.ID != 5 {
 		t.Fatalf("ByUser = %+v", got)

@@ -75,7 +75,10 @@ func (s *Snapshot) putConnectionWebhook(c *connection.Base) {
 		return
 	}
 	e := webhook.NewEndpoint()
-	e.ID, e.AccountID, e.Version, e.ConnectionID = c.ID, c.AccountID, c.Version, c.ID
+	e.ID = c.ID
+	e.AccountID = c.AccountID
+	e.Version = c.Version
+	e.ConnectionID = c.ID
 	e.URL, e.Events = *c.WebhookEventURL, webhook.CallEvents()
 	e.CreatedAt, e.UpdatedAt = c.CreatedAt, c.UpdatedAt
 	if c.WebhookEventFailoverURL != nil {

@@ -31,7 +31,8 @@ func TestValidateProfile(t *testing.T) {
 			""},
 		"limit enabled, none": {func(p *Profile) { p.DailySpendLimitEnabled = true }, "/daily_spend_limit"},
 		"recording of callers": {func(p *Profile) {
-			p.CallRecording.Type, p.CallRecording.CallerPhoneNumbers = RecordByCaller, []e164.Number{1}
+			p.CallRecording.Type = RecordByCaller
+			p.CallRecording.CallerPhoneNumbers = []e164.Number{1}
 		}, ""},
 		"recording of no caller": {func(p *Profile) { p.CallRecording.Type = RecordByCaller },
 			"/call_recording/call_recording_caller_phone_numbers"},

@@ -172,7 +172,9 @@ func (r *Recorder) makeFile(ctx context.Context, j job, kept *record.Recording, 
 
 // writeFile writes the finished file to the disk, encrypted if so configured.
 func (r *Recorder) writeFile(kept *record.Recording, head []byte, body io.Reader) (err error) {
-	kept.Place, kept.Volume, kept.Sealed = record.PlaceDisk, r.disk.volume, r.config.Keys != nil
+	kept.Place = record.PlaceDisk
+	kept.Volume = r.disk.volume
+	kept.Sealed = r.config.Keys != nil
 	kept.Name = fileName(kept)
 	file, err := r.disk.create(kept.Name)
 	if err != nil {
@@ -206,7 +208,8 @@ func (r *Recorder) writeFile(kept *record.Recording, head []byte, body io.Reader
 			return fmt.Errorf("write recording: %w", err)
 		}
 	}
-	kept.Bytes, kept.SHA256 = int64(len(head))+n, [32]byte(digest.Sum(nil))
+	kept.Bytes = int64(len(head)) + n
+	kept.SHA256 = [32]byte(digest.Sum(nil))
 	return r.disk.commit(file, kept.Name)
 }
 

@@ -156,7 +156,8 @@ func TestFinishedFiles(t *testing.T) {
 		for _, format := range []string{"wav", "mp3"} {
 			for i, channels := range []string{"single", "dual"} {
 				w := newWorld(t, t.TempDir(), keys)
-				w.recorder.config.Store, w.recorder.config.Encoder = openStore(t), lame(t)
+				w.recorder.config.Store = openStore(t)
+				w.recorder.config.Encoder = lame(t)
 				w.recordedCall(profile.CallRecording{Channels: channels, Format: format})
 				kept := w.keepAll()
 				if len(kept) != 1 {
@@ -192,7 +193,8 @@ func TestFinishedFiles(t *testing.T) {
 func TestWithoutAnEncoderItIsAWAV(t *testing.T) {
 	for _, encoder := range []string{"", "/bin/false", "/does/not/exist"} {
 		w := newWorld(t, t.TempDir(), nil)
-		w.recorder.config.Store, w.recorder.config.Encoder = openStore(t), encoder
+		w.recorder.config.Store = openStore(t)
+		w.recorder.config.Encoder = encoder
 		w.recordedCall(profile.CallRecording{Channels: "dual", Format: "mp3"})
 		kept := w.keepAll()
 		if len(kept) != 1 || kept[0].Format != "wav" {
@@ -208,7 +210,8 @@ func TestAnEncoderInstalledLater(t *testing.T) {
 	real, programs := lame(t), t.TempDir()
 	t.Setenv("PATH", programs)
 	w := newWorld(t, t.TempDir(), nil)
-	w.recorder.config.Store, w.recorder.config.Encoder = openStore(t), "lame"
+	w.recorder.config.Store = openStore(t)
+	w.recorder.config.Encoder = "lame"
 	w.recordedCall(profile.CallRecording{Channels: "dual", Format: "mp3"})
 	before := w.keepAll()
 	if len(before) != 1 || before[0].Format != "wav" {

@@ -167,7 +167,9 @@ func (s *side) sourceOf(p *rtp.Packet, clock, arrival int64) *source {
 
 // restart maps a timestamp to a position anew.
 func (f *source) restart(timestamp uint32, position int64) {
-	f.timestamp, f.elapsed, f.anchor = timestamp, 0, position
+	f.timestamp = timestamp
+	f.elapsed = 0
+	f.anchor = position
 	f.window, f.noted = 0, 0
 }
 

@@ -127,7 +127,9 @@ func (r *Recorder) move(ctx context.Context, kept record.Recording) error {
 	}
 	defer file.Close()
 	there := kept
-	there.Place, there.Volume, there.Name = record.PlaceS3, r.bucket.volume, r.bucket.prefix+kept.Name
+	there.Place = record.PlaceS3
+	there.Volume = r.bucket.volume
+	there.Name = r.bucket.prefix + kept.Name
 	if err := r.bucket.put(ctx, there.Name, file, size); err != nil {
 		return err
 	}

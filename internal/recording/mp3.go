@@ -56,7 +56,10 @@ func encodeMP3(ctx context.Context, program string, s shape, audio io.Reader, pr
 		"--little-endian",
 		"-m", mode, "--resample", kilohertz, "-b", strconv.Itoa(kbits), "-", "/dev/fd/3")
 	complaint := &limitedText{}
-	command.Stdin, command.ExtraFiles, command.Stderr, command.Env = audio, []*os.File{out}, complaint, []string{}
+	command.Stdin = audio
+	command.ExtraFiles = []*os.File{out}
+	command.Stderr = complaint
+	command.Env = []string{}
 	command.WaitDelay = 5 * time.Second
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)

@@ -73,7 +73,10 @@ func newWorld(t *testing.T, dir string, keys *Keys) *world {
 
 func (w *world) profile(settings profile.CallRecording) {
 	p := profile.New()
-	p.ID, p.AccountID, p.Name, p.CallRecording = profileID, account, "recorded", settings
+	p.ID = profileID
+	p.AccountID = account
+	p.Name = "recorded"
+	p.CallRecording = settings
 	next, err := w.live.Snapshot().With(policy.PutProfile(&p))
 	if err != nil {
 		w.t.Fatal(err)
@@ -275,7 +278,8 @@ func TestStopEndsWhatIsUp(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	w.profile(profile.CallRecording{Type: profile.RecordAll, Channels: "single", Format: "wav"})
 	ticks := make(chan time.Time)
-	w.recorder.config.Ticks, w.recorder.config.Store = ticks, openStore(t)
+	w.recorder.config.Ticks = ticks
+	w.recorder.config.Store = openStore(t)
 	var later atomic.Int64
 	w.recorder.config.Clock = func() time.Time { return w.first.Add(time.Duration(later.Load())) }
 	if err := w.recorder.Start(t.Context()); err != nil {
@@ -331,7 +335,9 @@ func BenchmarkTap(b *testing.B) {
 func benchmarkTap(b *testing.B, keys *Keys, formats []media.Format, payload []byte, step uint32) {
 	live := policy.NewLive()
 	p := profile.New()
-	p.ID, p.AccountID, p.Name = profileID, account, "recorded"
+	p.ID = profileID
+	p.AccountID = account
+	p.Name = "recorded"
 	p.CallRecording = profile.CallRecording{Type: profile.RecordAll, Channels: "dual", Format: "wav"}
 	next, err := live.Snapshot().With(policy.PutProfile(&p))
 	if err != nil {

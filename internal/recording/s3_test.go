@@ -201,7 +201,8 @@ func TestRecordingsAreMovedToTheBucket(t *testing.T) {
 	server := newS3Server(t)
 	for _, keys := range []*Keys{nil, testKeys(t)} {
 		w := newWorld(t, t.TempDir(), keys)
-		w.recorder.config.Store, w.recorder.bucket = openStore(t), server.bucket()
+		w.recorder.config.Store = openStore(t)
+		w.recorder.bucket = server.bucket()
 		w.recordedCall(profile.CallRecording{Channels: "dual", Format: "wav"})
 		before := w.keepAll()[0]
 
@@ -260,7 +261,8 @@ func (d deleting) MoveRecording(ctx context.Context, r record.Recording) error {
 
 func TestARecordingThatIsDeletedDuringItsUpload(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
-	w.recorder.config.Store, w.recorder.bucket = deleting{&flaky{openStore(t), 0}}, newS3Server(t).bucket()
+	w.recorder.config.Store = deleting{&flaky{openStore(t), 0}}
+	w.recorder.bucket = newS3Server(t).bucket()
 	w.recordedCall(profile.CallRecording{Channels: "dual", Format: "wav"})
 	w.keepAll()
 	if _, err := w.recorder.upload(t.Context()); err != nil {

@@ -131,7 +131,9 @@ func (s *sealer) Write(data []byte) (n int, err error) {
 	s.out = s.out[:0]
 	for len(data) > 0 {
 		part := data[:min(len(data), sealChunk-len(s.plain))]
-		s.plain, data, n = append(s.plain, part...), data[len(part):], n+len(part)
+		s.plain = append(s.plain, part...)
+		data = data[len(part):]
+		n = n + len(part)
 		if len(s.plain) == sealChunk {
 			s.out = s.aead.Seal(s.out, sealNonce(s.chunk, false), s.plain, nil)
 			s.plain, s.chunk = s.plain[:0], s.chunk+1

@@ -37,7 +37,9 @@ func (r *Recorder) Stats() Stats {
 	r.mu.Lock()
 	s := Stats{Live: len(r.taps), Waiting: len(r.jobs) + len(r.failed)}
 	r.mu.Unlock()
-	s.Kept, s.Failures, s.Abandoned = r.tally.kept.Load(), r.tally.failures.Load(), r.tally.abandoned.Load()
+	s.Kept = r.tally.kept.Load()
+	s.Failures = r.tally.failures.Load()
+	s.Abandoned = r.tally.abandoned.Load()
 	for i := range s.Packets {
 		s.Packets[i] = Counts{
 			Played: r.tally.played[i].Load(), Late: r.tally.late[i].Load(), Duplicate: r.tally.duplicate[i].Load(),

@@ -213,7 +213,8 @@ func (t *tap) advance(now time.Time, ended bool) {
 	}
 	for t.position < limit {
 		next := min(limit, t.position+first.rate) // a second at a time, however long the silence was
-		t.audio[0], t.audio[1] = first.take(t.audio[0][:0], next), second.take(t.audio[1][:0], next)
+		t.audio[0] = first.take(t.audio[0][:0], next)
+		t.audio[1] = second.take(t.audio[1][:0], next)
 		t.position = next
 		t.write()
 	}

@@ -13,7 +13,9 @@ import (
 
 func gateway(number int, priority, weight int32) *Gateway {
 	g := NewGateway()
-	g.ID, g.Priority, g.Weight = id.ID(number), priority, weight
+	g.ID = id.ID(number)
+	g.Priority = priority
+	g.Weight = weight
 	return &g
 }
 

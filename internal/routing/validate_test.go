@@ -37,7 +37,10 @@ func TestValidateGateway(t *testing.T) {
 		"domain with a port": {nil, nil, new("carrier.example:5060"), "/from_domain"},
 	} {
 		g := NewGateway()
-		g.Address, g.UserName, g.Password, g.FromDomain = "a", c.user, c.password, c.domain
+		g.Address = "a"
+		g.UserName = c.user
+		g.Password = c.password
+		g.FromDomain = c.domain
 		got := ""
 		for _, e := range g.Validate() {
 			got += e.Pointer
@@ -59,7 +62,9 @@ func TestTelWantsWholeNumbers(t *testing.T) {
 		"/caller_strip_digits": func(g *Gateway) { g.CallerStripDigits = 1 },
 	} {
 		g := NewGateway()
-		g.Name, g.Address, g.NumberURI = "g", "carrier.example", NumberTel
+		g.Name = "g"
+		g.Address = "carrier.example"
+		g.NumberURI = NumberTel
 		set(&g)
 		got := ""
 		for _, e := range g.Validate() {
@@ -88,7 +93,9 @@ func TestValidateCountry(t *testing.T) {
 	} {
 		for _, caller := range []bool{false, true} {
 			g := NewGateway()
-			g.Address, g.CountryCode, g.InternationalPrefix = "a", c.country, c.prefix
+			g.Address = "a"
+			g.CountryCode = c.country
+			g.InternationalPrefix = c.prefix
 			if g.NumberFormat = c.format; caller {
 				g.NumberFormat, g.CallerFormat = FormatE164, c.format
 			}

@@ -74,7 +74,9 @@ func (m *Wire) Into(out *Message) bool {
 
 // readCore reads the fields that every message has.
 func (m *Message) readCore() bool {
-	m.From, m.To, m.CallID = m.Get("from"), m.Get("to"), m.Get("call-id")
+	m.From = m.Get("from")
+	m.To = m.Get("to")
+	m.CallID = m.Get("call-id")
 	m.FromTag, m.ToTag = TagOf(m.From), TagOf(m.To)
 	number, method, _ := strings.Cut(m.Get("cseq"), " ")
 	cseq, err := strconv.ParseUint(number, 10, 32)

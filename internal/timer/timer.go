@@ -42,7 +42,9 @@ func (h *Heap) Set(t *Timer, owner Owner, kind Kind, at time.Time) {
 	if h.base.IsZero() {
 		h.base = at
 	}
-	t.at, t.owner, t.kind = at.Sub(h.base), owner, kind
+	t.at = at.Sub(h.base)
+	t.owner = owner
+	t.kind = kind
 	if t.pos == 0 {
 		h.heap = append(h.heap, t)
 		t.pos = int32(len(h.heap))

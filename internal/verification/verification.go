@@ -72,7 +72,9 @@ const (
 
 // Begin gives a number that is not verified a new code, which replaces any earlier one.
 func (n *Number) Begin(hash string, call uuid.UUID, now time.Time) {
-	n.CodeHash, n.CallID, n.TriesLeft = hash, &call, Tries
+	n.CodeHash = hash
+	n.CallID = &call
+	n.TriesLeft = Tries
 	n.CodeExpiresAt = new(now.Add(CodeLife))
 }
 

@@ -36,8 +36,14 @@ func answeredCall() *record.Call {
 // TestPayloads compares every kind of event with the text it must have.
 func TestPayloads(t *testing.T) {
 	refused := answeredCall()
-	refused.Outcome, refused.Reason, refused.SIPStatus, refused.SIPPhrase = record.OutcomeRefused, "daily_spend_limit", 403, "Daily spend limit of the Outbound Profile reached TG3"
-	refused.HangupCause, refused.HangupSource, refused.EndedMicros, refused.Callee = "call_rejected", record.SideTollgate, refused.StartedMicros, 0
+	refused.Outcome = record.OutcomeRefused
+	refused.Reason = "daily_spend_limit"
+	refused.SIPStatus = 403
+	refused.SIPPhrase = "Daily spend limit of the Outbound Profile reached TG3"
+	refused.HangupCause = "call_rejected"
+	refused.HangupSource = record.SideTollgate
+	refused.EndedMicros = refused.StartedMicros
+	refused.Callee = 0
 	noon := began.UnixMicro()
 	for _, c := range []struct {
 		name string

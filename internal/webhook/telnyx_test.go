@@ -167,7 +167,10 @@ func TestEveryEndHasTelnyxsWords(t *testing.T) {
 		for outcome := record.OutcomeFailed; outcome <= record.OutcomeLost; outcome++ {
 			for side := record.SideUnknown; side <= record.SideTollgate; side++ {
 				r := answeredCall()
-				r.HangupCause, r.Outcome, r.HangupSource, r.SIPStatus = cause, outcome, side, 0
+				r.HangupCause = cause
+				r.Outcome = outcome
+				r.HangupSource = side
+				r.SIPStatus = 0
 				r.Caller, r.Callee, r.From = 0, 0, ""
 				e, err := webhook.HangupEvent(eventKey, r, nil)
 				if err != nil {
@@ -190,7 +193,9 @@ func TestEveryEndHasTelnyxsWords(t *testing.T) {
 		{record.OutcomeFailed, 503, "unspecified"}, {record.OutcomeLost, 0, "unspecified"},
 	} {
 		r := answeredCall()
-		r.HangupCause, r.Outcome, r.SIPStatus = "", c.outcome, c.status
+		r.HangupCause = ""
+		r.Outcome = c.outcome
+		r.SIPStatus = c.status
 		if got := webhook.HangupCause(r); got != c.want {
 			t.Errorf("%v with %d is %s, want %s", c.outcome, c.status, got, c.want)
 		}
@@ -208,12 +213,21 @@ func FuzzTelnyxEvents(f *testing.F) {
 		var numbers [32]byte
 		copy(numbers[:], seed)
 		r := answeredCall()
-		r.From, r.To, r.HangupCause, r.SIPStatus, r.BilledSecs = from, to, cause, status, secs
-		r.Callee, r.Cost = 0, money.Amount(binary.BigEndian.Uint64(numbers[:])>>1)
+		r.From = from
+		r.To = to
+		r.HangupCause = cause
+		r.SIPStatus = status
+		r.BilledSecs = secs
+		r.Callee = 0
+		r.Cost = money.Amount(binary.BigEndian.Uint64(numbers[:]) >> 1)
 		r.Quality = &record.Quality{Caller: record.Reception{Packets: packets, Lost: uint64(numbers[9]), JitterPackets: packets,
 			Jitter: time.Duration(jitter), MaxJitter: time.Duration(jitter)}}
 		live := liveCall()
-		live.From, live.To, live.Caller, live.Callee, live.Tags = from, to, 0, 0, nil
+		live.From = from
+		live.To = to
+		live.Caller = 0
+		live.Callee = 0
+		live.Tags = nil
 		for _, make := range []func() (webhook.Event, error){
 			func() (webhook.Event, error) { return webhook.HangupEvent(eventKey, r, []string{from}) },
 			func() (webhook.Event, error) { return webhook.CostEvent(eventKey, r) },

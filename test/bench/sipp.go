@@ -142,7 +142,8 @@ func read(folder string) (p placed, err error) {
 		err = errors.Join(err, failed)
 		return f
 	}
-	p.failed, p.retransmitted = int(number("FailedCall(C)")), int(number("Retransmissions(C)"))
+	p.failed = int(number("FailedCall(C)"))
+	p.retransmitted = int(number("Retransmissions(C)"))
 	p.perSecond = number("CallRate(C)")
 	if err != nil {
 		return p, err
@@ -174,7 +175,9 @@ func lastRow(path string) (header, last []string, err error) {
 		return nil, nil, err
 	}
 	reader := csv.NewReader(bytes.NewReader(text))
-	reader.Comma, reader.FieldsPerRecord, reader.LazyQuotes = ';', -1, true
+	reader.Comma = ';'
+	reader.FieldsPerRecord = -1
+	reader.LazyQuotes = true
 	rows, err := reader.ReadAll()
 	if err != nil || len(rows) < 2 {
 		return nil, nil, fmt.Errorf("statistics of SIPp: %d rows: %w", len(rows), err)

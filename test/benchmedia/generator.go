@@ -186,7 +186,9 @@ func newWriter() *writer {
 		w.parts[i].Base = &w.buffers[i][0]
 		w.parts[i].SetLen(packetSize)
 		h := &w.messages[i].header
-		h.Iov, h.Name, h.Namelen = &w.parts[i], (*byte)(unsafe.Pointer(&w.names[i])), unix.SizeofSockaddrInet4
+		h.Iov = &w.parts[i]
+		h.Name = (*byte)(unsafe.Pointer(&w.names[i]))
+		h.Namelen = unix.SizeofSockaddrInet4
 		h.SetIovlen(1)
 	}
 	return w

@@ -160,7 +160,9 @@ func newRecorder(ctx context.Context, folder string) (media.Recorder, error) {
 		return nil, err
 	}
 	p := profile.New()
-	p.ID, p.AccountID, p.Name = 2, 1, "recorded"
+	p.ID = 2
+	p.AccountID = 1
+	p.Name = "recorded"
 	p.CallRecording = profile.CallRecording{Type: profile.RecordAll, Channels: "dual", Format: "wav"}
 	snapshot, err := live.Snapshot().With(policy.PutProfile(&p))
 	if err != nil {

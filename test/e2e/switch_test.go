@@ -17,7 +17,10 @@ const (
 // dialSwitch places a call through a switch that asks Tollgate, and returns how it went.
 func (s *server) dialSwitch(sip, to string, options phone.Options) phone.Outcome {
 	s.T.Helper()
-	options.Server, options.From, options.To, options.LocalAddr = sip, "+13125550100", to, pbxIP+":0"
+	options.Server = sip
+	options.From = "+13125550100"
+	options.To = to
+	options.LocalAddr = pbxIP + ":0"
 	outcome, err := phone.Place(s.T.Context(), options)
 	if err != nil {
 		s.T.Fatal(err)

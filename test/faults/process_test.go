@@ -119,7 +119,8 @@ func (n *node) tryStart() error {
 	if n.api == "" {
 		host := ownAddress()
 		// Not the usual ports, on which another program may listen at every address.
-		n.api, n.sip = fmt.Sprintf("%s:%d", host, 20000+rand.IntN(5000)), fmt.Sprintf("%s:%d", host, 25000+rand.IntN(5000))
+		n.api = fmt.Sprintf("%s:%d", host, 20000+rand.IntN(5000))
+		n.sip = fmt.Sprintf("%s:%d", host, 25000+rand.IntN(5000))
 		n.b.Cleanup(n.end)
 	}
 	args := append([]string{"serve", "--http-addr", n.api, "--sip-addr", n.sip}, n.flags...)

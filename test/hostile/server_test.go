@@ -133,7 +133,9 @@ func startCarrier(t *testing.T, does phone.Behaviour) *phone.Carrier {
 // soon after the answer, if options say nothing else.
 func (s *server) place(from string, options phone.Options) phone.Outcome {
 	s.T.Helper()
-	options.Server, options.LocalAddr, options.NoAudio = s.SIP, from+":0", true
+	options.Server = s.SIP
+	options.LocalAddr = from + ":0"
+	options.NoAudio = true
 	if options.From == "" {
 		options.From = "+13125550100"
 	}

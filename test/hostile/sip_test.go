@@ -180,8 +180,12 @@ func sdp(address string, port int) string {
 // ackOf is the ACK of a final answer that is none of success, which belongs to the
 // INVITE's transaction.
 func (p *peer) ackOf(r request, answer string) string {
-	r.method, r.to, r.body, r.header = "ACK", headerOf(answer, "To"), "", nil
-	r.callID, r.from = headerOf(answer, "Call-ID"), headerOf(answer, "From")
+	r.method = "ACK"
+	r.to = headerOf(answer, "To")
+	r.body = ""
+	r.header = nil
+	r.callID = headerOf(answer, "Call-ID")
+	r.from = headerOf(answer, "From")
 	if via := regexp.MustCompile(`branch=([^;\s]+)`).FindStringSubmatch(headerOf(answer, "Via")); via != nil {
 		r.branch = via[1]
 	}
@@ -260,7 +264,10 @@ func TestTheHarness(t *testing.T) {
 			password string
 			status   int
 		}{{"wrong-horse", 403}, {"correct-horse", 200}} {
-			invite.callID, invite.branch, invite.header, invite.sequence = unique("call"), "", nil, 1
+			invite.callID = unique("call")
+			invite.branch = ""
+			invite.header = nil
+			invite.sequence = 1
 			stranger.send(stranger.text(invite))
 			challenge := stranger.final()
 			stranger.send(stranger.ackOf(invite, challenge))

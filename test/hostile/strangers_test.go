@@ -78,7 +78,8 @@ func (p *peer) login(user, password string, limit time.Duration) string {
 	if challenge == "" {
 		return ""
 	}
-	invite.sequence, invite.header = 2, []string{authorization(challenge, user, password, "INVITE", invite.uri)}
+	invite.sequence = 2
+	invite.header = []string{authorization(challenge, user, password, "INVITE", invite.uri)}
 	p.send(p.text(invite))
 	for {
 		answer := p.read(limit)

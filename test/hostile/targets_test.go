@@ -183,7 +183,9 @@ func TestMediaAreNoWayIn(t *testing.T) {
 	pbx.send(pbx.text(ack))
 	for i, method := range []string{"INVITE", "UPDATE"} {
 		again := r
-		again.method, again.sequence, again.body = method, 2+i, describe(streams["fax"], s.SIP)
+		again.method = method
+		again.sequence = 2 + i
+		again.body = describe(streams["fax"], s.SIP)
 		pbx.send(pbx.text(again))
 		final := pbx.final()
 		if !strings.HasPrefix(final, "SIP/2.0 488 Media Address Not Allowed") {
@@ -194,7 +196,9 @@ func TestMediaAreNoWayIn(t *testing.T) {
 		}
 	}
 	bye := r
-	bye.method, bye.sequence, bye.body = "BYE", 9, ""
+	bye.method = "BYE"
+	bye.sequence = 9
+	bye.body = ""
 	pbx.send(pbx.text(bye))
 	if final := pbx.final(); statusOf(final) != 200 {
 		t.Errorf("the call was over: %.60q", final)
@@ -275,7 +279,9 @@ func TestEncryptionIsNotTakenAway(t *testing.T) {
 	for i, body := range []string{sdp(pbxIP, 4000), sealed + "m=video 4002 RTP/AVP 31\r\n",
 		describe(streams["fax"], pbxIP+":4000")} {
 		again := r
-		again.sequence, again.body, again.branch = 2+i, body, "z9hG4bK"+unique("re")
+		again.sequence = 2 + i
+		again.body = body
+		again.branch = "z9hG4bK" + unique("re")
 		pbx.send(pbx.text(again))
 		final := pbx.final()
 		if !strings.HasPrefix(final, "SIP/2.0 488 Encrypted Media Required") {
@@ -284,7 +290,9 @@ func TestEncryptionIsNotTakenAway(t *testing.T) {
 		pbx.send(pbx.ackOf(again, final))
 	}
 	bye := r
-	bye.method, bye.sequence, bye.body = "BYE", 9, ""
+	bye.method = "BYE"
+	bye.sequence = 9
+	bye.body = ""
 	pbx.send(pbx.text(bye))
 	if final := pbx.final(); statusOf(final) != 200 {
 		t.Errorf("the call was over: %.60q", final)

@@ -125,9 +125,13 @@ func (c *cluster) draw() {
 	w := c.w
 	for i := range c.settings {
 		p := profile.New()
-		p.ID, p.AccountID, p.Version, p.BillingGroupID = profiles[i], accountID, 1, &groupID
+		p.ID = profiles[i]
+		p.AccountID = accountID
+		p.Version = 1
+		p.BillingGroupID = &groupID
 		p.WhitelistedDestinations = []string{"US", "JM"}
-		p.DailySpendLimit, p.DailySpendLimitEnabled = new(money.Amount(w.chance.IntN(40))*money.Dollar/5), !w.odds(8)
+		p.DailySpendLimit = new(money.Amount(w.chance.IntN(40)) * money.Dollar / 5)
+		p.DailySpendLimitEnabled = !w.odds(8)
 		if !w.odds(4) {
 			p.ConcurrentCallLimit = new(int32(w.chance.IntN(6)))
 		}
@@ -152,9 +156,13 @@ func (c *cluster) compile() *policy.Snapshot {
 	for i := range c.settings {
 		p := c.settings[i]
 		from := connection.NewIPConnection()
-		from.ID, from.AccountID, from.Outbound.OutboundVoiceProfileID = connections[i], accountID, p.ID
+		from.ID = connections[i]
+		from.AccountID = accountID
+		from.Outbound.OutboundVoiceProfileID = p.ID
 		carrier := routing.NewGateway()
-		carrier.ID, carrier.AccountID, carrier.Priority = id.ID(31+i), accountID, int32(i)
+		carrier.ID = id.ID(31 + i)
+		carrier.AccountID = accountID
+		carrier.Priority = int32(i)
 		changes = append(changes, policy.PutProfile(&p), policy.PutIPConn(&from), policy.PutGateway(&carrier))
 	}
 	p, err := (&policy.Snapshot{}).With(changes...)

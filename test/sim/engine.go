@@ -137,9 +137,13 @@ func (n *node) find(g *group) {
 		return
 	}
 	d := n.disk
-	g.policy, g.since, g.now = n.policyNow(), n.w.now, n.clock()
+	g.policy = n.policyNow()
+	g.since = n.w.now
+	g.now = n.clock()
 	if n.offset.Abs() > maxClockOffset {
-		g.now, g.refuse, g.astray = n.w.now, true, n.offset.Microseconds()
+		g.now = n.w.now
+		g.refuse = true
+		g.astray = n.offset.Microseconds()
 	}
 	if row := d.nodes[n.owned]; row == nil || row.expired {
 		g.fenced, g.refuse = true, true

@@ -60,15 +60,19 @@ func newMirror(c *cluster, dir string) *mirror {
 	m.group = group.ID
 	for i := range c.settings {
 		p := c.settings[i]
-		p.ID, p.Name, p.BillingGroupID = 0, fmt.Sprint("profile ", i), &m.group
+		p.ID = 0
+		p.Name = fmt.Sprint("profile ", i)
+		p.BillingGroupID = &m.group
 		p, err = m.Profiles().Create(ctx, account.ID, p)
 		m.must(err)
 		from := connection.NewIPConnection()
-		from.ConnectionName, from.Outbound.OutboundVoiceProfileID = fmt.Sprint("connection ", i), p.ID
+		from.ConnectionName = fmt.Sprint("connection ", i)
+		from.Outbound.OutboundVoiceProfileID = p.ID
 		from, err = m.IPConnections().Create(ctx, account.ID, from)
 		m.must(err)
 		carrier := routing.NewGateway()
-		carrier.Name, carrier.Address = fmt.Sprint("carrier ", i), fmt.Sprintf("192.0.2.%d:5060", 1+i)
+		carrier.Name = fmt.Sprint("carrier ", i)
+		carrier.Address = fmt.Sprintf("192.0.2.%d:5060", 1+i)
 		_, err = m.Gateways().Create(ctx, account.ID, carrier)
 		m.must(err)
 		m.profiles[i], m.connections[i] = p.ID, from.ID
@@ -123,8 +127,11 @@ func (m *mirror) configure(c *cluster) {
 	for i, key := range m.profiles {
 		want := c.settings[i]
 		_, err := m.Profiles().Update(ctx, m.account.ID, key, func(p profile.Profile) (profile.Profile, error) {
-			p.DailySpendLimit, p.DailySpendLimitEnabled = want.DailySpendLimit, want.DailySpendLimitEnabled
-			p.ConcurrentCallLimit, p.Enabled, p.SpendLimitAction = want.ConcurrentCallLimit, want.Enabled, want.SpendLimitAction
+			p.DailySpendLimit = want.DailySpendLimit
+			p.DailySpendLimitEnabled = want.DailySpendLimitEnabled
+			p.ConcurrentCallLimit = want.ConcurrentCallLimit
+			p.Enabled = want.Enabled
+			p.SpendLimitAction = want.SpendLimitAction
 			p.WhitelistedDestinations = want.WhitelistedDestinations
 			return p, nil
 		})
@@ -132,14 +139,18 @@ func (m *mirror) configure(c *cluster) {
 	}
 	_, err := m.BillingGroups().Update(ctx, m.account.ID, m.group, func(g store.BillingGroup) (store.BillingGroup, error) {
 		limit := c.grouped.Limit
-		g.DailySpendLimit, g.DailySpendLimitEnabled, g.SpendLimitAction = &limit, c.grouped.On, profile.EndCalls
+		g.DailySpendLimit = &limit
+		g.DailySpendLimitEnabled = c.grouped.On
+		g.SpendLimitAction = profile.EndCalls
 		return g, nil
 	})
 	m.must(err)
 	_, err = m.Accounts().Update(ctx, m.account.ID, m.account.ID, func(a store.Account) (store.Account, error) {
 		limit, channels := c.spending.Limit, c.channels
 		a.ConcurrentCallLimit = &channels
-		a.DailySpendLimit, a.DailySpendLimitEnabled, a.SpendLimitAction = &limit, c.spending.On, profile.EndCalls
+		a.DailySpendLimit = &limit
+		a.DailySpendLimitEnabled = c.spending.On
+		a.SpendLimitAction = profile.EndCalls
 		return a, nil
 	})
 	m.must(err)

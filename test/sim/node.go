@@ -77,7 +77,10 @@ func (n *node) start() {
 	n.incarnation++
 	n.owner = n.w.id()
 	n.owned, n.beat = n.owner, n.w.now
-	n.calls, n.queue, n.busy, n.state = map[uuid.UUID]*phoneCall{}, nil, nil, nil
+	n.calls = map[uuid.UUID]*phoneCall{}
+	n.queue = nil
+	n.busy = nil
+	n.state = nil
 	n.disk.nodes[n.owner] = &nodeRow{name: n.name, heartbeat: n.w.now}
 	n.w.logf("%s starts as %s", n.name, short(n.owner))
 	n.takeOver()

@@ -160,7 +160,8 @@ func (p *Phone) Learn(sdp []byte) {
 	if mux {
 		rtcpPort = port
 	}
-	p.ToRTP, p.ToRTCP = netip.AddrPortFrom(ip, uint16(port)), netip.AddrPortFrom(ip, uint16(rtcpPort))
+	p.ToRTP = netip.AddrPortFrom(ip, uint16(port))
+	p.ToRTCP = netip.AddrPortFrom(ip, uint16(rtcpPort))
 }
 
 // packet makes an RTP packet with a text in it.

@@ -72,7 +72,8 @@ func (s *session) speakers(a media.Announcer) (all []*speaker) {
 		}
 		one := &speaker{end: s.audio.ends[place(side)], what: what}
 		_, _ = rand.Read(one.header[2:]) // sequence, timestamp and SSRC (RFC 3550 section 5.1); never fails
-		one.header[0], one.header[1] = rtpVersion<<versionShift, what.PayloadType
+		one.header[0] = rtpVersion << versionShift
+		one.header[1] = what.PayloadType
 		one.end.announced.Store(true)
 		all = append(all, one)
 	}

@@ -55,7 +55,10 @@ func (a *arrivals) take(packet []byte, now time.Time, rate int) {
 	switch {
 	case !a.begun || a.source != source || ahead >= maxDropout && ahead < 1<<16-maxMisorder:
 		a.settle()
-		a.begun, a.source, a.rate, a.transit = true, source, rate, 0
+		a.begun = true
+		a.source = source
+		a.rate = rate
+		a.transit = 0
 		// Room below for packets that were overtaken by the first.
 		a.first = 1<<16 + uint32(sequence)
 		a.highest = a.first

@@ -103,7 +103,10 @@ func (s *streamLines) read(session []string) error {
 	if err != nil {
 		return wrong("%.60q has no port", s.lines[0])
 	}
-	s.kind, s.port, s.proto, s.rest = fields[0], uint16(number), fields[2], strings.Join(fields[3:], " ")
+	s.kind = fields[0]
+	s.port = uint16(number)
+	s.proto = fields[2]
+	s.rest = strings.Join(fields[3:], " ")
 	s.direction = "sendrecv"
 	connection, rtcp := "", ""
 	for _, line := range append(session[:len(session):len(session)], s.lines[1:]...) {
@@ -241,7 +244,10 @@ func (s *streamLines) formats() []media.Format {
 			if err != nil || rate == 0 {
 				continue
 			}
-			f.Name, f.ClockRate, f.Channels, known = parts[0], int(rate), 1, true
+			f.Name = parts[0]
+			f.ClockRate = int(rate)
+			f.Channels = 1
+			known = true
 			if len(parts) > 2 {
 				if channels, err := strconv.ParseUint(parts[2], 10, 8); err == nil && channels > 0 {
 					f.Channels = int(channels)

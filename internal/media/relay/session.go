@@ -150,7 +150,8 @@ func (s *session) offerKeys(o *offer, i int, lines *streamLines, d media.Descrip
 		}
 	}
 	o.theirs, o.ours = append(o.theirs, theirs), append(o.ours, ours)
-	o.offered, o.encrypted = append(o.offered, offered), append(o.encrypted, encrypted)
+	o.offered = append(o.offered, offered)
+	o.encrypted = append(o.encrypted, encrypted)
 	o.optional = append(o.optional, optional)
 	return nil
 }
@@ -192,7 +193,8 @@ func (s *session) takeAnswer(d media.Description) ([]byte, error) {
 			continue
 		}
 		asked := s.offer.streams[i]
-		p.mux, p.proto = asked.mux && (asked.rtp() || read.streams[i].mux), asked.proto
+		p.mux = asked.mux && (asked.rtp() || read.streams[i].mux)
+		p.proto = asked.proto
 		if s.offer.keyed(i) {
 			p.keys = []keying{s.offer.ours[i]}
 		}
@@ -224,11 +226,13 @@ func (s *session) connect(i int, answer *streamLines, d media.Description, recor
 	}
 	toOfferer, toAnswerer := s.relay.peer(asked, s.offer.by, s.offer.sent), s.relay.peer(answer, d.Source, d.Sender)
 	toOfferer.mux, toAnswerer.mux = asked.mux, answer.mux && asked.mux
-	toOfferer.sends, toAnswerer.sends = sends(asked, answer), sends(answer, asked)
+	toOfferer.sends = sends(asked, answer)
+	toAnswerer.sends = sends(answer, asked)
 	for _, p := range []*peer{toOfferer, toAnswerer} {
 		p.tapped, p.clockRate = tapped, rate
 	}
-	toOfferer.optional, toAnswerer.optional = !asked.encrypted(), s.offer.optional[i]
+	toOfferer.optional = !asked.encrypted()
+	toAnswerer.optional = s.offer.optional[i]
 	if s.offer.keyed(i) {
 		if err := toOfferer.encrypt(offerer, s.offer.theirs[i], s.offer.ours[i]); err != nil {
 			return err
@@ -343,7 +347,8 @@ func (s *session) openEnd(side record.Side, a Address) (*end, error) {
 		return nil, err
 	}
 	e := &end{session: s, side: side, number: number, public: netip.AddrPortFrom(a.Public, number)}
-	e.rtp, e.rtcp = &port{socket: rtp, end: e}, &port{socket: rtcp, end: e, rtcp: true}
+	e.rtp = &port{socket: rtp, end: e}
+	e.rtcp = &port{socket: rtcp, end: e, rtcp: true}
 	return e, nil
 }
 

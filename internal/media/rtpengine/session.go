@@ -119,7 +119,9 @@ func (s *session) offerTo(order []*instance, request dict, d media.Description, 
 				if s.at != order[0] {
 					order[0].took(1)
 				}
-				s.at, s.offeredBy, s.offer = order[0], d.From, request
+				s.at = order[0]
+				s.offeredBy = d.From
+				s.offer = request
 				s.note(d)
 			}
 			done(sdp, err)

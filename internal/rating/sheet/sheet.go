@@ -67,10 +67,10 @@ type Options struct {
 	Sheet   string             // of a workbook; "" for the only one with prices
 	Dates   string             // "dmy", "mdy", or "" for what the dates show
 	Decimal string             // "point", "comma", or "" for what the prices show
-	// IgnoreNotes takes a file although lines outside its table are about what changes a price.
-	// numbers, to which 1 belongs), or "" to ask.
+	// BareCodes describes what prefixes without a plus sign are where others have one: "international", "nanp"
+	// (North American numbers, to which 1 belongs), or "" to ask.
 	BareCodes string
-	// IgnoreNotes takes a file although lines outside its table speak of what changes a price.
+	// IgnoreNotes takes a file although lines outside its table are about price changes.
 	IgnoreNotes bool
 	Now         time.Time // for prices that have ended
 }

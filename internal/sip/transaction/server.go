@@ -133,7 +133,10 @@ func (tx *Server) Confirm() bool {
 	if tx.state == serverAccepted {
 		wait = 64 * timing.T1 // Timer L: INVITEs that come late are absorbed
 	}
-	tx.state, tx.last, tx.Unacked, tx.Cancelled = serverConfirmed, nil, nil, nil
+	tx.state = serverConfirmed
+	tx.last = nil
+	tx.Unacked = nil
+	tx.Cancelled = nil
 	tx.l.stop(&tx.retransmit)
 	tx.l.after(&tx.end, tx, timerForget, wait)
 	return true

@@ -32,7 +32,9 @@ func (l *ledgerRows) fill(t *testing.T) {
 	account, connectionID := configure(t, l.Store)
 	changeProfile(t, l.Store, account, func(p *profile.Profile) {
 		p.ConcurrentCallLimit = new(int32(5))
-		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(10*money.Cent), true, profile.EndCalls
+		p.DailySpendLimit = new(10 * money.Cent)
+		p.DailySpendLimitEnabled = true
+		p.SpendLimitAction = profile.EndCalls
 	})
 	group, err := l.BillingGroups().Create(t.Context(), account,
 		store.BillingGroup{Name: "group", SpendLimit: endingAt(20 * money.Cent)})
@@ -77,7 +79,9 @@ func (l *ledgerRows) fill(t *testing.T) {
 // endingAt is a limit at which calls are ended.
 func endingAt(limit money.Amount) profile.SpendLimit {
 	l := profile.NewSpendLimit()
-	l.DailySpendLimit, l.DailySpendLimitEnabled, l.SpendLimitAction = &limit, true, profile.EndCalls
+	l.DailySpendLimit = &limit
+	l.DailySpendLimitEnabled = true
+	l.SpendLimitAction = profile.EndCalls
 	return l
 }
 

@@ -33,12 +33,15 @@ func changeSome(t *testing.T, s *sqlstore.Store) id.ID {
 	p, err = s.Profiles().Create(ctx, account.ID, p)
 	check(t, err)
 	c := connection.NewCredentialConnection()
-	c.ConnectionName, c.UserName, c.Password = "phone", "user", "the-secret-of-the-phone"
+	c.ConnectionName = "phone"
+	c.UserName = "user"
+	c.Password = "the-secret-of-the-phone"
 	c, err = s.CredentialConnections().Create(ctx, account.ID, c)
 	check(t, err)
 	_, err = s.CredentialConnections().Update(ctx, account.ID, c.ID,
 		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {
-			c.Password, c.Outbound.ChannelLimit = "another-secret-of-the-phone", new(int32(3))
+			c.Password = "another-secret-of-the-phone"
+			c.Outbound.ChannelLimit = new(int32(3))
 			return c, nil
 		})
 	check(t, err)

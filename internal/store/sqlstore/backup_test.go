@@ -114,7 +114,11 @@ func testRestored(t *testing.T, midnight bool) {
 
 func openAt(t *testing.T, c sqlstore.Config, clock *testClock) *sqlstore.Store {
 	t.Helper()
-	c.Live, c.Clock, c.IDs, c.Owner, c.Ticks = policy.NewLive(), clock.Now, id.NewSource(1, clock.Now), uuid.New(),
+	c.Live = policy.NewLive()
+	c.Clock = clock.Now
+	c.IDs = id.NewSource(1, clock.Now)
+	c.Owner = uuid.New()
+	c.Ticks =
 		make(chan time.Time)
 	s, err := sqlstore.Open(context.Background(), c)
 	check(t, err)

@@ -164,7 +164,9 @@ func BenchmarkAdmissionsPostgreSQL(b *testing.B) {
 func limitAccount(tb testing.TB, s *sqlstore.Store, account id.ID) {
 	tb.Helper()
 	_, err := s.Accounts().Update(context.Background(), account, account, func(a store.Account) (store.Account, error) {
-		a.DailySpendLimit, a.DailySpendLimitEnabled, a.SpendLimitAction = new(1_000_000*money.Dollar), true, profile.EndCalls
+		a.DailySpendLimit = new(1_000_000 * money.Dollar)
+		a.DailySpendLimitEnabled = true
+		a.SpendLimitAction = profile.EndCalls
 		return a, nil
 	})
 	check(tb, err)

@@ -338,7 +338,9 @@ func TestTexts(t *testing.T) {
 	account, connectionID := configure(t, n.Store)
 	ctx := context.Background()
 	bad := n.reserve(connectionID)
-	bad.Call.From, bad.Call.To, bad.Call.SIPCallID = "a\x00b", "\xff\xfe", "\x00\xc3"
+	bad.Call.From = "a\x00b"
+	bad.Call.To = "\xff\xfe"
+	bad.Call.SIPCallID = "\x00\xc3"
 	do(t, n, bad)
 	do(t, n, n.reserve(connectionID))
 	r, err := n.Record(ctx, account, bad.Call.ID)
@@ -400,7 +402,9 @@ func TestUsedID(t *testing.T) {
 	p, err := n.Profiles().Create(ctx, account, p)
 	check(t, err)
 	c := connection.NewCredentialConnection()
-	c.UserName, c.Password, c.Outbound.OutboundVoiceProfileID = "phone0002", "correct horse", p.ID
+	c.UserName = "phone0002"
+	c.Password = "correct horse"
+	c.Outbound.OutboundVoiceProfileID = p.ID
 	c, err = n.CredentialConnections().Create(ctx, account, c)
 	check(t, err)
 	first := n.reserve(connectionID)

@@ -139,7 +139,9 @@ func TestClusterModel(t *testing.T) {
 	check(t, err)
 	changeProfile(t, a.Store, account, func(p *profile.Profile) {
 		p.ConcurrentCallLimit = new(int32(6))
-		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(6*money.Cent), true, profile.EndCalls
+		p.DailySpendLimit = new(6 * money.Cent)
+		p.DailySpendLimitEnabled = true
+		p.SpendLimitAction = profile.EndCalls
 		p.CallingWindow = &profile.CallingWindow{CallsPerCLD: new(int32(60))}
 	})
 	// The other node opens now: told of changes of the configuration while the test runs, it

@@ -73,7 +73,9 @@ func TestAnswersDoNotWait(t *testing.T) {
 	p, err := n.Profiles().Create(ctx, account, p)
 	check(t, err)
 	c := connection.NewCredentialConnection()
-	c.UserName, c.Password, c.Outbound.OutboundVoiceProfileID = "phone0002", "correct horse", p.ID
+	c.UserName = "phone0002"
+	c.Password = "correct horse"
+	c.Outbound.OutboundVoiceProfileID = p.ID
 	c, err = n.CredentialConnections().Create(ctx, account, c)
 	check(t, err)
 	do(t, n, n.reserve(c.ID)) // its profile has a row that can be locked

@@ -61,7 +61,9 @@ func TestClusterEvents(t *testing.T) {
 	check(t, err)
 	changeProfile(t, a.Store, account, func(p *profile.Profile) {
 		p.RateDeckID = deck.ID
-		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(10*money.Dollar), true, profile.EndCalls
+		p.DailySpendLimit = new(10 * money.Dollar)
+		p.DailySpendLimitEnabled = true
+		p.SpendLimitAction = profile.EndCalls
 	})
 	told.Store(0)
 	nodes := []*testNode{a, b}

@@ -33,7 +33,10 @@ var olderForms = map[string]struct {
 // other tables, or other encodings. They are refused with what to do.
 func TestOtherForm(t *testing.T) {
 	open := func(c sqlstore.Config) error {
-		c.Live, c.Clock, c.IDs, c.Owner = policy.NewLive(), time.Now, id.NewSource(1, time.Now), uuid.New()
+		c.Live = policy.NewLive()
+		c.Clock = time.Now
+		c.IDs = id.NewSource(1, time.Now)
+		c.Owner = uuid.New()
 		s, err := sqlstore.Open(t.Context(), c)
 		if err != nil {
 			return err

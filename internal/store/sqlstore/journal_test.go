@@ -215,7 +215,10 @@ func TestJournalOfAnotherProcess(t *testing.T) {
 	f.group(t, settlement(reserve.Call.ID))
 	f.group(t, f.newReserve())
 	config := f.config
-	config.Path, config.Live, config.Owner, config.AroundCommit = f.copied(t), policy.NewLive(), uuid.New(), nil
+	config.Path = f.copied(t)
+	config.Live = policy.NewLive()
+	config.Owner = uuid.New()
+	config.AroundCommit = nil
 	s, err := Open(context.Background(), config)
 	check(t, err)
 	page, err := s.ListRecords(context.Background(), f.account, collection.Query{Size: 10})

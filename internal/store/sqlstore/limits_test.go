@@ -39,7 +39,8 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 	draw := func() profile.SpendLimit {
 		l := profile.NewSpendLimit()
 		if random.IntN(3) > 0 {
-			l.DailySpendLimit, l.DailySpendLimitEnabled = new(money.Amount(random.Int64N(100))*money.Dollar), true
+			l.DailySpendLimit = new(money.Amount(random.Int64N(100)) * money.Dollar)
+			l.DailySpendLimitEnabled = true
 		}
 		if random.IntN(2) > 0 {
 			l.SpendLimitAction = profile.EndCalls
@@ -50,7 +51,9 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 		switch random.IntN(3) {
 		case 0:
 			changeProfile(t, s, account, func(p *profile.Profile) {
-				p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = l.DailySpendLimit, l.DailySpendLimitEnabled,
+				p.DailySpendLimit = l.DailySpendLimit
+				p.DailySpendLimitEnabled = l.DailySpendLimitEnabled
+				p.SpendLimitAction =
 					l.SpendLimitAction
 			})
 		case 1:
@@ -82,7 +85,8 @@ func testLimitsChange(t *testing.T, a, b *sqlstore.Store) {
 
 	// Everything is limited now, with all that was spent before counted.
 	wide := profile.NewSpendLimit()
-	wide.DailySpendLimit, wide.DailySpendLimitEnabled = new(1_000_000*money.Dollar), true
+	wide.DailySpendLimit = new(1_000_000 * money.Dollar)
+	wide.DailySpendLimitEnabled = true
 	_, err = a.BillingGroups().Update(ctx, account, group.ID, func(g store.BillingGroup) (store.BillingGroup, error) {
 		g.SpendLimit = wide
 		return g, nil

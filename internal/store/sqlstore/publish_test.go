@@ -176,7 +176,9 @@ func TestSpendIsToldOnce(t *testing.T) {
 		e.Events = []string{webhook.ProfileSpendThreshold, webhook.ProfileSpendLimitReached}
 	})
 	f.change(t, func(p *profile.Profile) {
-		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(10*money.Dollar), true, profile.EndCalls
+		p.DailySpendLimit = new(10 * money.Dollar)
+		p.DailySpendLimitEnabled = true
+		p.SpendLimitAction = profile.EndCalls
 	})
 	for range 12 {
 		var reserved, settled outcome
@@ -217,7 +219,8 @@ func TestSharedSpendIsToldOf(t *testing.T) {
 			return err
 		}
 		a.Version++
-		a.DailySpendLimit, a.DailySpendLimitEnabled = new(2*money.Dollar), true
+		a.DailySpendLimit = new(2 * money.Dollar)
+		a.DailySpendLimitEnabled = true
 		return accountNoun().write(context.Background(), tx, &a, false)
 	})
 	f.commit(limit)

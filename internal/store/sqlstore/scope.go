@@ -94,7 +94,9 @@ func addUp(ctx context.Context, tx *database.Tx, account id.ID,
 	add := func(day record.Day, posted, held, overrun money.Amount) {
 		s := spends[scope.On(day)]
 		s.Account = account
-		s.Posted, s.Held, s.Overrun = money.Add(s.Posted, posted), money.Add(s.Held, held), money.Add(s.Overrun, overrun)
+		s.Posted = money.Add(s.Posted, posted)
+		s.Held = money.Add(s.Held, held)
+		s.Overrun = money.Add(s.Overrun, overrun)
 		spends[scope.On(day)] = s
 	}
 	oldest := record.DayOf(tx.Now().UnixMicro()) - table.KeptSpendDays

@@ -38,8 +38,12 @@ func vaultOf(t *testing.T, keys ...byte) *secret.Vault {
 func twoDatabases(t *testing.T, test func(t *testing.T, open func(v *secret.Vault) (*sqlstore.Store, error),
 	dump func() string)) {
 	open := func(t *testing.T, config sqlstore.Config, v *secret.Vault) (*sqlstore.Store, error) {
-		config.Live, config.Clock, config.IDs = policy.NewLive(), time.Now, id.NewSource(1, time.Now)
-		config.Owner, config.Vault, config.MaxClockOffset = uuid.New(), v, -1
+		config.Live = policy.NewLive()
+		config.Clock = time.Now
+		config.IDs = id.NewSource(1, time.Now)
+		config.Owner = uuid.New()
+		config.Vault = v
+		config.MaxClockOffset = -1
 		return sqlstore.Open(t.Context(), config)
 	}
 	t.Run("SQLite", func(t *testing.T) {
@@ -95,7 +99,9 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 	first, _, err := s.EnsureFirst(t.Context())
 	check(t, err)
 	c := connection.NewCredentialConnection()
-	c.ConnectionName, c.UserName, c.Password = "phone", "user1", "Phone-Secret-1"
+	c.ConnectionName = "phone"
+	c.UserName = "user1"
+	c.Password = "Phone-Secret-1"
 	c, err = s.CredentialConnections().Create(t.Context(), first.ID, c)
 	check(t, err)
 	_, err = s.CredentialConnections().Update(t.Context(), first.ID, c.ID,
@@ -105,7 +111,9 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 		})
 	check(t, err)
 	ip := connection.NewIPConnection()
-	ip.ConnectionName, ip.Outbound.IPAuthenticationMethod, ip.Outbound.IPAuthenticationToken = "pbx", "token",
+	ip.ConnectionName = "pbx"
+	ip.Outbound.IPAuthenticationMethod = "token"
+	ip.Outbound.IPAuthenticationToken =
 		new("Token-Secret-3")
 	_, err = s.IPConnections().Create(t.Context(), first.ID, ip)
 	check(t, err)
@@ -115,7 +123,10 @@ func keepSecrets(t *testing.T, s *sqlstore.Store) (account id.ID, secrets []stri
 	_, err = s.FQDNConnections().Create(t.Context(), first.ID, f)
 	check(t, err)
 	g := routing.NewGateway()
-	g.Name, g.Address, g.UserName, g.Password = "carrier", "carrier.example", new("u"), new("Carrier-Secret-6")
+	g.Name = "carrier"
+	g.Address = "carrier.example"
+	g.UserName = new("u")
+	g.Password = new("Carrier-Secret-6")
 	g, err = s.Gateways().Create(t.Context(), first.ID, g)
 	check(t, err)
 	_, err = s.Gateways().Delete(t.Context(), first.ID, g.ID)

@@ -240,7 +240,8 @@ func (s *Store) SpendUnder(ctx context.Context, l *policy.Limit) (use store.Spen
 	err = s.db.ReadLedger(ctx, l.Account, func(tx table.Querier) error {
 		return table.Spends.Each(ctx, tx, func(r *table.SpendRow) {
 			if _, counts := counting[r.SpendKey]; counts {
-				use.Posted, use.Held = money.Add(use.Posted, r.Posted), money.Add(use.Held, r.Held)
+				use.Posted = money.Add(use.Posted, r.Posted)
+				use.Held = money.Add(use.Held, r.Held)
 				use.Overrun = money.Add(use.Overrun, r.Overrun)
 			}
 		}, "WHERE "+ofScope, scopeArgs(l.Account, scope)...)

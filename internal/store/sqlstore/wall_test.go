@@ -20,7 +20,9 @@ func TestForgottenCondition(t *testing.T) {
 	s := openNode(t, url, "node")
 	mine, connectionID := configure(t, s)
 	limit := profile.NewSpendLimit()
-	limit.DailySpendLimit, limit.DailySpendLimitEnabled, limit.AfterLimit = new(money.Cent), true,
+	limit.DailySpendLimit = new(money.Cent)
+	limit.DailySpendLimitEnabled = true
+	limit.AfterLimit =
 		profile.HoldUntilReleased
 	_, err := s.Accounts().Update(t.Context(), mine, mine, func(a store.Account) (store.Account, error) {
 		a.SpendLimit = limit

@@ -87,7 +87,8 @@ func testFuturePrices(t *testing.T, open Opener) {
 	b := newBed(t, open)
 	rows := standardRows()
 	dearer := rows[1]
-	dearer.Rate.PerMinute, dearer.EffectiveAt = 5*money.Dollar, noon.Add(time.Hour)
+	dearer.Rate.PerMinute = 5 * money.Dollar
+	dearer.EffectiveAt = noon.Add(time.Hour)
 	deck := value(b.ImportDeck(ctx, b.account.ID, "dated", append(rows, dearer)))(t)
 	must(t, b.changeProfile(func(p *profile.Profile) { p.RateDeckID = deck.ID }))
 	price := func() money.Amount { return b.do(t, b.reserve()).Decision.Facts.Rate.PerMinute }

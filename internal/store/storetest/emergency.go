@@ -27,7 +27,9 @@ func testEmergencies(t *testing.T, open Opener) {
 	deck := value(b.ImportDeck(ctx, b.account.ID, "help", rows))(t).ID
 	must(t, b.changeProfile(func(p *profile.Profile) {
 		p.RateDeckID = deck
-		p.DailySpendLimit, p.DailySpendLimitEnabled, p.SpendLimitAction = new(money.Dollar), true, profile.EndCalls
+		p.DailySpendLimit = new(money.Dollar)
+		p.DailySpendLimitEnabled = true
+		p.SpendLimitAction = profile.EndCalls
 	}))
 	phone := value(b.CredentialConnections().Update(ctx, b.account.ID, b.phone.ID,
 		func(c connection.CredentialConnection) (connection.CredentialConnection, error) {

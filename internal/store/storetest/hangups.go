@@ -103,7 +103,9 @@ func testHangUps(t *testing.T, open Opener) {
 		t.Errorf("the emergency call: %+v", r)
 	}
 	e := ending(b, 20*time.Second)
-	e.HungUp, e.Source, e.Cause = true, record.SideTollgate, "normal_clearing"
+	e.HungUp = true
+	e.Source = record.SideTollgate
+	e.Cause = "normal_clearing"
 	b.do(t, admission.Settle{ID: up.Call.ID, Ending: e})
 	h := value(b.HangUpCall(ctx, b.account.ID, up.Call.ID, byTest))(t)
 	if r := h.Record; r == nil || r.HungUpBy != byTest.By || r.HangupSource != record.SideTollgate ||

@@ -49,13 +49,18 @@ func testModel(t *testing.T, open Opener) {
 			"update": func(r *rapid.T) {
 				key, next := rapid.SampledFrom(keys()).Draw(r, "key"), drawGateway(r)
 				got, err := b.Gateways().Update(ctx, account.ID, key, func(g routing.Gateway) (routing.Gateway, error) {
-					g.Name, g.Enabled, g.Priority = next.Name, next.Enabled, next.Priority
+					g.Name = next.Name
+					g.Enabled = next.Enabled
+					g.Priority = next.Priority
 					return g, nil
 				})
 				want, there := m[key]
 				m.compareError(r, there, err)
 				if there {
-					want.Name, want.Enabled, want.Priority, want.Version = next.Name, next.Enabled, next.Priority, want.Version+1
+					want.Name = next.Name
+					want.Enabled = next.Enabled
+					want.Priority = next.Priority
+					want.Version = want.Version + 1
 					m[key] = want
 					compareGateways(r, []routing.Gateway{want}, []routing.Gateway{got})
 				}

@@ -44,12 +44,14 @@ func testAddresses(t *testing.T, open Opener) {
 	refused(t, "the same prefix", b.setPrefix(account, b.pbx.ID, "1234"), collection.ErrDuplicate, "/outbound/tech_prefix")
 
 	token := newPBX("token", p.ID)
-	token.Outbound.IPAuthenticationMethod, token.Outbound.IPAuthenticationToken = "token", new("one")
+	token.Outbound.IPAuthenticationMethod = "token"
+	token.Outbound.IPAuthenticationToken = new("one")
 	token = add(token)
 	value(b.IPs().Create(ctx, account, newIP(address, token.ID)))(t)
 	refused(t, "the same token", errOf(b.IPConnections().Update(ctx, account, b.pbx.ID,
 		func(o connection.IPConnection) (connection.IPConnection, error) {
-			o.Outbound.IPAuthenticationMethod, o.Outbound.IPAuthenticationToken = "token", new("one")
+			o.Outbound.IPAuthenticationMethod = "token"
+			o.Outbound.IPAuthenticationToken = new("one")
 			return o, nil
 		})), collection.ErrDuplicate, "/outbound/ip_authentication_token")
 

@@ -35,7 +35,8 @@ func testRecordings(t *testing.T, open Opener) {
 		must(t, b.AddRecording(ctx, r, ""))
 	}
 	got := value(b.Recording(ctx, account, first.ID))(t)
-	first.CreatedMicros, first.UpdatedMicros = noon.UnixMicro(), noon.UnixMicro()
+	first.CreatedMicros = noon.UnixMicro()
+	first.UpdatedMicros = noon.UnixMicro()
 	if diff := cmp.Diff(first, got); diff != "" {
 		t.Errorf("recording (-want +got):\n%s", diff)
 	}
@@ -89,7 +90,9 @@ func testRecordings(t *testing.T, open Opener) {
 		t.Errorf("no call has the recordings %v", none)
 	}
 	moved := second
-	moved.Place, moved.Volume, moved.Name = record.PlaceS3, "bucket", "x/y"
+	moved.Place = record.PlaceS3
+	moved.Volume = "bucket"
+	moved.Name = "x/y"
 	must(t, b.MoveRecording(ctx, moved))
 	if r := value(b.Recording(ctx, account, second.ID))(t); r.Place != record.PlaceS3 || r.Volume != "bucket" ||
 		r.Name != "x/y" {

@@ -203,7 +203,9 @@ func testAccounts(t *testing.T, open Opener) {
 	}
 	limit := int32(7)
 	updated := value(b.Accounts().Update(ctx, b.account.ID, b.account.ID, func(a store.Account) (store.Account, error) {
-		a.Name, a.ConcurrentCallLimit, a.ID = "renamed", &limit, 99
+		a.Name = "renamed"
+		a.ConcurrentCallLimit = &limit
+		a.ID = 99
 		return a, nil
 	}))(t)
 	got := value(b.Accounts().Get(ctx, b.account.ID, b.account.ID))(t)

@@ -74,7 +74,8 @@ func testFQDNs(t *testing.T, open Opener) {
 		"a token":    func(c *connection.FQDNConnection) { c.Outbound.IPAuthenticationToken = new("secret") },
 		"no profile": func(c *connection.FQDNConnection) { c.Outbound.OutboundVoiceProfileID = 0 },
 		"a user": func(c *connection.FQDNConnection) {
-			c.Outbound.IPAuthenticationMethod, c.UserName = "credential-authentication", new("user1")
+			c.Outbound.IPAuthenticationMethod = "credential-authentication"
+			c.UserName = new("user1")
 		},
 	} {
 		must(t, change(tell))
@@ -251,7 +252,9 @@ func testReportsBySource(t *testing.T, open Opener) {
 	attempt := func(connection id.ID, from, to string) record.Call {
 		t.Helper()
 		c := b.reserve()
-		c.Call.Connection, c.Call.From, c.Call.To = connection, from, to
+		c.Call.Connection = connection
+		c.Call.From = from
+		c.Call.To = to
 		r := b.do(t, c)
 		if r.Decision.Allow {
 			r = b.do(t, admission.Release{ID: r.Decision.ID,

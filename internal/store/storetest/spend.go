@@ -29,7 +29,9 @@ func newSharedBed(t *testing.T, open Opener) *sharedBed {
 
 func limitOf(limit money.Amount) profile.SpendLimit {
 	l := profile.NewSpendLimit()
-	l.DailySpendLimit, l.DailySpendLimitEnabled, l.SpendLimitAction = &limit, true, profile.EndCalls
+	l.DailySpendLimit = &limit
+	l.DailySpendLimitEnabled = true
+	l.SpendLimitAction = profile.EndCalls
 	return l
 }
 

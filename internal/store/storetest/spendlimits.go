@@ -39,7 +39,11 @@ func (b *sharedBed) limitFor(scope, period string, amount money.Amount) spendlim
 		spendlimit.ScopeCountry: "US", spendlimit.ScopePrefix: "1212",
 	}[scope]
 	l := spendlimit.New()
-	l.Name, l.ScopeType, l.Period, l.Amount, l.Action = scope, scope, period, amount, spendlimit.EndCalls
+	l.Name = scope
+	l.ScopeType = scope
+	l.Period = period
+	l.Amount = amount
+	l.Action = spendlimit.EndCalls
 	if value != "" {
 		l.ScopeValue = &value
 	}
@@ -98,7 +102,9 @@ func testSpendLimit(t *testing.T, b *sharedBed, open Opener, scope, period strin
 	}))(t)
 	same("of another prefix", &l, admission.Spend{})
 	l = value(limits.Update(ctx, b.account.ID, l.ID, func(l spendlimit.Limit) (spendlimit.Limit, error) {
-		l.ScopeType, l.ScopeValue, l.Amount = spendlimit.ScopeAccount, nil, 0
+		l.ScopeType = spendlimit.ScopeAccount
+		l.ScopeValue = nil
+		l.Amount = 0
 		return l, nil
 	}))(t)
 	same("of the account", &l, admission.Spend{Posted: profile.Posted, Held: profile.Held, Overrun: profile.Overrun})

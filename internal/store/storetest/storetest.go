@@ -242,7 +242,9 @@ func newProfile(name string) profile.Profile {
 
 func newPhone(user string, profile id.ID) connection.CredentialConnection {
 	c := connection.NewCredentialConnection()
-	c.ConnectionName, c.UserName, c.Password = user, user, "correct horse"
+	c.ConnectionName = user
+	c.UserName = user
+	c.Password = "correct horse"
 	c.Outbound.OutboundVoiceProfileID = profile
 	return c
 }

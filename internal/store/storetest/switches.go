@@ -22,8 +22,10 @@ import (
 // switchCall is the attempt of another switch, by the switch's own call id.
 func (b *bed) switchCall(callID string) admission.Reserve {
 	r := b.reserve()
-	r.Call.ID, r.Call.Account = admission.SwitchCallID(b.account.ID, callID), b.account.ID
-	r.Call.SIPCallID, r.Call.Request = callID, admission.RequestID("of "+callID)
+	r.Call.ID = admission.SwitchCallID(b.account.ID, callID)
+	r.Call.Account = b.account.ID
+	r.Call.SIPCallID = callID
+	r.Call.Request = admission.RequestID("of " + callID)
 	r.Spare = admission.SpareID(uuid.New())
 	r.Owner = admission.SwitchOwner(b.account.ID, "pbx")
 	return r
@@ -142,7 +144,9 @@ func testUsedIDs(t *testing.T, open Opener) {
 			}
 			for _, proof := range []string{"", "another"} {
 				other := c.attempt
-				other.Call.To, other.Call.Request, other.Spare = live.Call.To, admission.RequestID(proof),
+				other.Call.To = live.Call.To
+				other.Call.Request = admission.RequestID(proof)
+				other.Spare =
 					admission.SpareID(uuid.New())
 				r := b.do(t, other)
 				if r.Decision.Allow || r.Decision.Reason != admission.ReasonCallIDUsed || r.Decision.ID != other.Spare {

@@ -35,7 +35,8 @@ func (b *bed) told(t testing.TB, cost bool) (phone, pbx, names id.ID) {
 			return c, nil
 		}))(t)
 	f := connection.NewFQDNConnection()
-	f.ConnectionName, f.Outbound.OutboundVoiceProfileID = "names", b.profile.ID
+	f.ConnectionName = "names"
+	f.Outbound.OutboundVoiceProfileID = b.profile.ID
 	ask(&f.Base)
 	f = value(b.FQDNConnections().Create(ctx, b.account.ID, f))(t)
 	return p.ID, i.ID, f.ID
@@ -175,7 +176,9 @@ func testAttemptedWebhooks(t *testing.T, open Opener) {
 			URL:       fmt.Sprintf("https://hooks.example.com/%d", i),
 			StartedAt: b.clock.Now(), DurationMs: 1500, StatusCode: status, Response: "said", State: webhook.Delivered}
 		if status == 500 {
-			a.State, a.NextAt, a.Error = webhook.Pending, b.clock.Now(), "It failed 100%."
+			a.State = webhook.Pending
+			a.NextAt = b.clock.Now()
+			a.Error = "It failed 100%."
 		}
 		must(t, b.Webhooks().Report(ctx, a))
 		want := map[string]int{"failed": 1 - i, "delivered": i}

@@ -79,7 +79,9 @@ type bench struct {
 
 func (b *bench) endpoint(key id.ID, change func(*webhook.Endpoint)) webhook.Endpoint {
 	e := webhook.NewEndpoint()
-	e.ID, e.AccountID, e.Version = key, b.Accounts[0], 1
+	e.ID = key
+	e.AccountID = b.Accounts[0]
+	e.Version = 1
 	e.URL = fmt.Sprintf("https://hooks.example.com/%d", key)
 	e.CreatedAt, e.UpdatedAt = start, start
 	if change != nil {

@@ -76,7 +76,8 @@ func (c *Calls) HangUpCall(ctx context.Context, account id.ID, call uuid.UUID, h
 				SIPCallID: l.SIPCallID}
 			tx.Note(c, nil)
 		}
-		out.Live, out.Switch = liveCall(l, c.db.Clock().UnixMicro()), admission.IsSwitchID(l.Owner)
+		out.Live = liveCall(l, c.db.Clock().UnixMicro())
+		out.Switch = admission.IsSwitchID(l.Owner)
 		out.OwnerLost, err = tx.OwnerLost(ctx, l)
 		tx.Answer(out)
 		return err

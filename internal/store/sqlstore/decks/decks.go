@@ -78,7 +78,8 @@ func change(action string, before, after *store.RateDeck) trail.Change {
 func scanDeck(scan func(...any) error) (d store.RateDeck, err error) {
 	var created, updated int64
 	err = scan(&d.AccountID, &d.ID, &d.Version, &d.Name, &d.Rows, &d.Active, &created, &updated)
-	d.CreatedAt, d.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	d.CreatedAt = time.UnixMicro(created).UTC()
+	d.UpdatedAt = time.UnixMicro(updated).UTC()
 	return d, err
 }
 

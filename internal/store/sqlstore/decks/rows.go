@@ -75,7 +75,8 @@ func (d *dictionary[T]) pack(c *packed.Coder, value *T, code func(*packed.Coder,
 
 func encodeChunk(rows []rating.Row) []byte {
 	k := &chunk{rows: rows}
-	k.rates.numbers, k.descriptions.numbers = make(map[rating.Rate]int64), make(map[string]int64)
+	k.rates.numbers = make(map[rating.Rate]int64)
+	k.descriptions.numbers = make(map[string]int64)
 	return packed.Append(make([]byte, 0, 12*len(rows)), table.ChunkForm, k, packChunk)
 }
 

@@ -55,7 +55,8 @@ func (o *Outbox) Attempted(ctx context.Context, account id.ID,
 		case f.Field == "event_type":
 			f.Value = "," + text + ","
 		case l.Fields[f.Field].Within != "" && f.Op == collection.Contains:
-			f.Op, f.Value = collection.Equal, "%"+listing.EscapeLike(listing.LowerASCII(text))+"%"
+			f.Op = collection.Equal
+			f.Value = "%" + listing.EscapeLike(listing.LowerASCII(text)) + "%"
 		}
 	}
 	page := collection.Page[webhook.Entry]{Items: []webhook.Entry{}}
@@ -108,7 +109,8 @@ func complete(ctx context.Context, q table.Querier, account id.ID, entries []web
 	}
 	for i := range entries {
 		e := known[entries[i].EventID]
-		entries[i].Payload, entries[i].OccurredAt = e.payload, time.UnixMicro(e.occurred).UTC()
+		entries[i].Payload = e.payload
+		entries[i].OccurredAt = time.UnixMicro(e.occurred).UTC()
 	}
 	return table.Query(ctx, q, func(rows *sql.Rows) error {
 		a, err := scanAttempt(rows.Scan)

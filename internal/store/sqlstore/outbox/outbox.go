@@ -172,7 +172,9 @@ func pick(ctx context.Context, q table.Querier, all []waiting, at int64,
 		if err != nil {
 			return nil, err
 		}
-		d.CreatedAt, d.Event.OccurredAt, d.Event.Payload = time.UnixMicro(created).UTC(), time.UnixMicro(occurred).UTC(),
+		d.CreatedAt = time.UnixMicro(created).UTC()
+		d.Event.OccurredAt = time.UnixMicro(occurred).UTC()
+		d.Event.Payload =
 			payload
 	}
 	return found, nil

@@ -299,7 +299,9 @@ func (w *writer) configure(ctx context.Context, tx *ledger.Tx, one *ledger.Work)
 	one.Err = one.Write(tx)
 	end := "RELEASE configuration"
 	if one.Err != nil {
-		tx.Snapshot, tx.Changes, tx.Ending = before, tx.Changes[:changes], tx.Ending[:ending]
+		tx.Snapshot = before
+		tx.Changes = tx.Changes[:changes]
+		tx.Ending = tx.Ending[:ending]
 		end = "ROLLBACK TO configuration; RELEASE configuration"
 	}
 	end += "; " + setAccount(table.EveryAccount)

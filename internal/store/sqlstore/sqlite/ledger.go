@@ -126,7 +126,9 @@ func (l *Ledger) Lease(ctx context.Context, account id.ID, call uuid.UUID) (foun
 	err = l.queue.Wait(ctx, &ledger.Work{Look: func(state *admission.State) {
 		if l := state.Lease(call); l != nil && l.Account == account {
 			own := *l
-			own.Decision, own.Posted, own.Held = slices.Clone(l.Decision), slices.Clone(l.Posted), slices.Clone(l.Held)
+			own.Decision = slices.Clone(l.Decision)
+			own.Posted = slices.Clone(l.Posted)
+			own.Held = slices.Clone(l.Held)
 			found = &own
 		}
 	}})

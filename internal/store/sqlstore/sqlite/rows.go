@@ -230,6 +230,10 @@ func (w *writer) load(ctx context.Context, q table.Querier, now time.Time) error
 	state.Restore(spends, leases, callees, now)
 	state.PutHolds(holds)
 	state.PutEmergencies(started)
-	w.state, w.accounts, w.places, w.lastPlace, w.foldedPlace = state, accounts, places, lastPlace, lastPlace
+	w.state = state
+	w.accounts = accounts
+	w.places = places
+	w.lastPlace = lastPlace
+	w.foldedPlace = lastPlace
 	return nil
 }

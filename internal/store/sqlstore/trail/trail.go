@@ -55,8 +55,12 @@ func Append(ctx context.Context, tx table.Querier, v *secret.Vault, now time.Tim
 		AlternateID: name, ChangeType: c.Action, Changes: changes,
 	}
 	if origin != nil {
-		e.KeyID, e.KeyAccount, e.KeyName = origin.KeyID, origin.KeyAccount, origin.KeyName
-		e.Address, e.RequestID, e.Reason = origin.Address, origin.RequestID, origin.Reason
+		e.KeyID = origin.KeyID
+		e.KeyAccount = origin.KeyAccount
+		e.KeyName = origin.KeyName
+		e.Address = origin.Address
+		e.RequestID = origin.RequestID
+		e.Reason = origin.Reason
 	}
 	var last []byte
 	err = tx.QueryRowContext(ctx,
