@@ -182,7 +182,7 @@ func (r Admissions) End(
 	}, options)
 }
 
-// Renew: ask for a longer grant of a call that goes on.
+// Renew: ask for a longer grant of a live call.
 func (r Admissions) Renew(
 	ctx context.Context, id string, params RenewAdmissionParams, options ...CallOption,
 ) (AdmissionState, error) {

@@ -1234,7 +1234,7 @@ type EmergencyDay struct {
 	RecordType string `json:"record_type"`
 	// Seconds of the day that emergency calls were billed for.
 	BilledSec int64 `json:"billed_sec"`
-	// Emergency calls that were let through on the day.
+	// Emergency calls that were admitted on the day.
 	Calls        int64   `json:"calls"`
 	ConnectionID *string `json:"connection_id"`
 	// What is posted on the day for emergency calls. No limit counts it.
@@ -3384,7 +3384,7 @@ type UsageRecordOption struct {
 
 // UsageReport is what UsageReports.List answers with.
 type UsageReport struct {
-	// Calls, whether let through or not.
+	// Calls, whether admitted or not.
 	Attempted *int64 `json:"attempted,omitzero"`
 	// Seconds that were charged.
 	BilledSec      *int64  `json:"billed_sec,omitzero"`

@@ -39,7 +39,7 @@ func (i Invariant) String() string { return [...]string{"I1", "I2", "I4", "I6"}[
 // Says is what the invariant promises, in words.
 func (i Invariant) Says() string {
 	return [...]string{
-		"no call was let through beyond the channels in force",
+		"no call was admitted beyond the channels in force",
 		"charges and holds are within the daily limits in force, and emergency calls are in neither",
 		"each call is live or has exactly one record",
 		"posted is the sum of the charges, held the sum of what live calls hold, of emergency calls for themselves",
@@ -225,12 +225,12 @@ func (a *Auditor) decision(row string, encoded []byte) *Decision {
 	f := &d.Facts
 	if d.Verdicts[RuleChannels] == Refuse {
 		a.Broken(Channels, row,
-			"was let through with account %d of %s, profile %d of %s, connection %d of %s channels taken",
+			"was admitted with account %d of %s, profile %d of %s, connection %d of %s channels taken",
 			f.AccountLive, limitText(f.AccountMax), f.ProfileLive, limitText(f.ProfileMax), f.ConnectionLive,
 			limitText(f.ConnectionMax))
 	}
 	if d.Verdicts[RuleSpend] == Refuse {
-		a.Broken(Limit, row, "was let through with %s posted, %s held and a first grant of %s under a limit of %s",
+		a.Broken(Limit, row, "was admitted with %s posted, %s held and a first grant of %s under a limit of %s",
 			f.Spends[0].Posted, f.Spends[0].Held, f.FirstGrantCost, f.Spends[0].Limit)
 	}
 	return &d
@@ -336,7 +336,7 @@ func (a *Auditor) finishScopes() {
 		})
 		for place, c := range calls {
 			if int(c.seen) < place {
-				a.Broken(Channels, "lease "+c.call.String(), "is one of %d live calls of %s, of which %d saw at most %d others when they were let through",
+				a.Broken(Channels, "lease "+c.call.String(), "is one of %d live calls of %s, of which %d saw at most %d others when they were admitted",
 					len(calls), a.names[scope], place+1, c.seen)
 				break
 			}

@@ -54,7 +54,7 @@ var otherReasons = []answer{
 	{ReasonGatewayLimit, "gateway_limit", "TG21", 503, "Service Unavailable",
 		"Every gateway has as many calls as its channel_limit or calls_per_second allow. Raise them, or try again."},
 	{ReasonCallEnded, "call_ended", "TG12", 403, "The call has ended",
-		"This request was carried out before and its call is over. Give a new call a call_id of its own."},
+		"This request was carried out before and its call has ended. Give a new call a call_id of its own."},
 	// 603, so that the caller does not try another way out: the call was ended on purpose.
 	{ReasonHungUp, "hung_up", "TG17", 603, "Call ended by its operator",
 		"The hang-up of this call was requested by the API; hangup_details of its detail record and the audit say who. End it."},

@@ -10,7 +10,7 @@ import (
 // A switch names its calls, and often by what their callers chose: a Call-ID. So an
 // id that was used before proves nothing. A Reserve is a repetition only if it has
 // the proof of the first one, which the switch makes up for each request. Anything
-// else with a used id is refused, and no call that has ended is ever let through
+// else with a used id is refused, and no call that has ended is ever admitted
 // again. See docs/decisions/0012-repeated-admissions.md.
 
 // RequestID is the proof of a request, by what the switch names it: "" for none.

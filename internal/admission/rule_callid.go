@@ -25,6 +25,6 @@ var callIDRule = rule{
 type CallIDFacts struct{ IDUse IDUse }
 
 func explainCallID(f *Facts) (seen, allowed string) {
-	uses := [...]string{"not used before", "the id of a call that goes on", "the id of a call that is over"}
+	uses := [...]string{"not used before", "the id of a live call", "the id of a call that has ended"}
 	return uses[min(f.IDUse, IDOver)], "an id of its own, or the proof that the same request is repeated"
 }

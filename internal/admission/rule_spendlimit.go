@@ -30,7 +30,7 @@ var spendLimitsRule = rule{
 	next:    nextSpendLimits,
 	reasons: []answer{
 		{ReasonSpendLimit, "spend_limit", "TG26", 403, "Spend limit reached",
-			"Raise the amount of the spend limit, or wait until its period is over."},
+			"Raise the amount of the spend limit, or wait until its period ends."},
 	},
 }
 

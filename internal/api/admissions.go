@@ -120,7 +120,7 @@ func (s *server) admissionOperations() []rest.Operation {
 			func(e *answerRequest) switchEvent {
 				return switchEvent{AnsweredAt: e.AnsweredAt, GatewayID: e.GatewayID, Admission: e.Admission}
 			}),
-		eventOperation(s, eventRenew, "Ask for a longer grant of a call that goes on.", func(e *renewRequest) switchEvent {
+		eventOperation(s, eventRenew, "Ask for a longer grant of a live call.", func(e *renewRequest) switchEvent {
 			return switchEvent{DurationSecs: e.DurationSecs, Admission: e.Admission}
 		}),
 		eventOperation(s, eventEnd, "Report that the call has ended: it is charged, and its record is written.",

@@ -19,7 +19,7 @@ type emergencyDayView struct {
 	RecordType   string       `json:"record_type" enum:"emergency_day"`
 	ConnectionID id.ID        `json:"connection_id"`
 	Date         string       `json:"date" doc:"The UTC day."`
-	Calls        int64        `json:"calls" doc:"Emergency calls that were let through on the day."`
+	Calls        int64        `json:"calls" doc:"Emergency calls that were admitted on the day."`
 	LiveCalls    int64        `json:"live_calls" doc:"Those of them that have not ended."`
 	BilledSec    int64        `json:"billed_sec" doc:"Seconds of the day that emergency calls were billed for."`
 	Cost         money.Amount `json:"cost" doc:"What is posted on the day for emergency calls. No limit counts it."`

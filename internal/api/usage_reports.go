@@ -98,7 +98,7 @@ func usageRowSchema() *rest.Schema {
 		}
 	}
 	metrics := map[string]string{
-		"attempted": "Calls, whether let through or not.", "connected": "Calls that were answered.",
+		"attempted": "Calls, whether admitted or not.", "connected": "Calls that were answered.",
 		"completed":  "Calls that were answered and whose end is known.",
 		"call_sec":   "Seconds from answer to end, of each call a part counting whole.",
 		"billed_sec": "Seconds that were charged.",

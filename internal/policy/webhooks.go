@@ -36,8 +36,8 @@ func (s *Snapshot) Listens(account, connection id.ID) bool {
 		connection != 0 && len(s.listeners.get(uint64(connection), connection)) > 0
 }
 
-// listenerScope is what an endpoint is listed under. Ids do not collide.
-func listenerScope(e *webhook.Endpoint) id.ID {
+// listenerKey is what an endpoint is listed under. Ids do not collide.
+func listenerKey(e *webhook.Endpoint) id.ID {
 	if e.ConnectionID != 0 {
 		return e.ConnectionID
 	}
@@ -45,9 +45,9 @@ func listenerScope(e *webhook.Endpoint) id.ID {
 }
 
 func (s *Snapshot) putWebhook(e *webhook.Endpoint) {
-	scope := listenerScope(e)
+	key := listenerKey(e)
 	s.webhooks = s.webhooks.put(hashID, e.ID, e)
-	s.listeners = s.listeners.put(hashID, scope, append(slices.Clone(s.listeners.get(uint64(scope), scope)), e))
+	s.listeners = s.listeners.put(hashID, key, append(slices.Clone(s.listeners.get(uint64(key), key)), e))
 }
 
 func (s *Snapshot) dropWebhook(endpoint id.ID) {
@@ -55,15 +55,15 @@ func (s *Snapshot) dropWebhook(endpoint id.ID) {
 	if old == nil {
 		return
 	}
-	scope := listenerScope(old)
-	kept := slices.DeleteFunc(slices.Clone(s.listeners.get(uint64(scope), scope)),
+	key := listenerKey(old)
+	kept := slices.DeleteFunc(slices.Clone(s.listeners.get(uint64(key), key)),
 		func(e *webhook.Endpoint) bool { return e.ID == endpoint })
 	s.webhooks = s.webhooks.remove(hashID, endpoint)
 	if len(kept) == 0 {
-		s.listeners = s.listeners.remove(hashID, scope)
+		s.listeners = s.listeners.remove(hashID, key)
 		return
 	}
-	s.listeners = s.listeners.put(hashID, scope, kept)
+	s.listeners = s.listeners.put(hashID, key, kept)
 }
 
 // putConnectionWebhook makes an endpoint of a connection's webhook_event_url.

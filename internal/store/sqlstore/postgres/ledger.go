@@ -37,7 +37,7 @@ type Ledger struct {
 	connector *pgx.ConnConfig // how more connections are made
 	write     *sql.DB
 	read      *sql.DB
-	session   *session
+	presence  *presence
 	forgotten record.Day // when old nodes were last forgotten
 	ended     sync.WaitGroup
 }
@@ -60,13 +60,13 @@ func Open(ctx context.Context, node Node, settings ledger.Settings, queue *ledge
 	if err = l.Claim(ctx, l.write, "LOCK TABLE secret_keys IN EXCLUSIVE MODE"); err != nil {
 		return nil, errors.Join(err, l.closePools())
 	}
-	if l.session, err = openSession(ctx, l); err != nil {
+	if l.presence, err = openPresence(ctx, l); err != nil {
 		return nil, errors.Join(err, l.closePools())
 	}
 	w := l.newWriter()
 	if err := w.start(ctx); err != nil {
 		w.disconnect()
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), l.session.Close(), l.closePools())
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), l.presence.Close(), l.closePools())
 	}
 	l.ended.Go(func() {
 		w.run()
@@ -81,7 +81,7 @@ func (l *Ledger) closePools() error { return errors.Join(l.read.Close(), l.write
 // The queue was closed before.
 func (l *Ledger) Close() error {
 	l.ended.Wait()
-	return errors.Join(l.session.Close(), l.closePools())
+	return errors.Join(l.presence.Close(), l.closePools())
 }
 
 // Read runs f in a transaction that sees one state of the database, and the rows of the

@@ -12,35 +12,35 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 )
 
-// Times of the session.
+// Times of the presence.
 const (
 	// nameWait is how long Open waits for the name of the node: the server takes a
 	// moment to notice that an earlier run of it has died.
 	nameWait = 15 * time.Second
-	// sessionRetry is how long a session that was lost waits before it connects again.
-	sessionRetry = time.Second
-	nameRetry    = 100 * time.Millisecond
+	// presenceRetry is how long a presence that was lost waits before it connects again.
+	presenceRetry = time.Second
+	nameRetry     = 100 * time.Millisecond
 )
 
-// session is the connection by which a node has its name to itself and hears of
+// presence is the connection by which a node has its name to itself and learns of
 // changes of the configuration. The lock on the name goes with the connection.
-type session struct {
+type presence struct {
 	ledger *Ledger
 	conn   *pgx.Conn
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 }
 
-// openSession takes the name of the node.
-func openSession(ctx context.Context, l *Ledger) (*session, error) {
+// openPresence takes the name of the node.
+func openPresence(ctx context.Context, l *Ledger) (*presence, error) {
 	waiting, cancel := context.WithTimeout(ctx, nameWait)
 	defer cancel()
-	conn, err := connectSession(waiting, l)
+	conn, err := connectPresence(waiting, l)
 	if err != nil {
 		return nil, fmt.Errorf("open store: become node %q: %w", l.node.Name, err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	listening := &session{ledger: l, conn: conn, stop: stop}
+	listening := &presence{ledger: l, conn: conn, stop: stop}
 	listening.ended.Go(func() { listening.run(running) })
 	return listening, nil
 }
@@ -48,7 +48,7 @@ func openSession(ctx context.Context, l *Ledger) (*session, error) {
 // errNameTaken means that another process is the node of this name.
 var errNameTaken = errors.New("another process that runs has this name")
 
-func connectSession(ctx context.Context, l *Ledger) (*pgx.Conn, error) {
+func connectPresence(ctx context.Context, l *Ledger) (*pgx.Conn, error) {
 	config := l.connector.Copy()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -94,15 +94,15 @@ func closeConn(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // Close gives the name back.
-func (s *session) Close() error {
+func (s *presence) Close() error {
 	s.stop()
 	s.ended.Wait()
 	return nil
 }
 
-// run listens until the session is closed. When the connection is lost, the nodes
+// run listens until the presence is closed. When the connection is lost, the nodes
 // still find out what has changed: each group of commands looks for itself.
-func (s *session) run(ctx context.Context) {
+func (s *presence) run(ctx context.Context) {
 	for {
 		if s.conn != nil {
 			notification, err := s.conn.WaitForNotification(ctx)
@@ -124,11 +124,11 @@ func (s *session) run(ctx context.Context) {
 				s.ledger.Logger.Warn("lost the connection that listens for changes; connecting again", "error", err)
 			}
 		}
-		if pause(ctx, sessionRetry) != nil {
+		if pause(ctx, presenceRetry) != nil {
 			return
 		}
 		waiting, cancel := context.WithTimeout(ctx, connectLimit)
-		conn, err := connectSession(waiting, s.ledger)
+		conn, err := connectPresence(waiting, s.ledger)
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
@@ -144,7 +144,7 @@ func (s *session) run(ctx context.Context) {
 
 // hangUps reports the calls of this node that were hung up. The ticks of the store do
 // so too.
-func (s *session) hangUps(ctx context.Context) {
+func (s *presence) hangUps(ctx context.Context) {
 	if err := s.ledger.tellHungUp(ctx); err != nil && ctx.Err() == nil {
 		s.ledger.Logger.Warn("learn which calls were hung up; trying again at the next tick", "error", err)
 	}
@@ -152,7 +152,7 @@ func (s *session) hangUps(ctx context.Context) {
 
 // wake has the writer look for changes, by a group of its own, with the new decks
 // already compiled: that takes long and must not hold up calls.
-func (s *session) wake(ctx context.Context) {
+func (s *presence) wake(ctx context.Context) {
 	if err := s.ledger.Prepare(ctx); err != nil && ctx.Err() == nil {
 		s.ledger.Logger.Warn("compile new rate decks; the writer will", "error", err)
 	}
