@@ -16,9 +16,10 @@ const (
 	// nonceLife is how long a nonce is accepted; after that the answer is stale=true
 	// and the client tries again without asking its user.
 	nonceLife = 5 * time.Minute
-	// maxNonces bounds the nonces whose counts are remembered. With more in use the
-	// older half is forgotten, and what is sent with those is stale.
-	maxNonces = 65536
+	// maxNonces bounds the nonces whose counts are remembered, some 16 MB. With more in use
+	// within nonceLife, twice as many as telephones may be registered, the older half is
+	// forgotten, and what is sent with those is stale.
+	maxNonces = 1 << 19
 )
 
 // The parts of a nonce. It is short, since a sender that has not authenticated yet is
@@ -30,13 +31,16 @@ const (
 	nonceBytes  = nonceTime + nonceChance + nonceMAC
 )
 
+// nonceKey is a nonce without its encoding: its text would keep the whole message.
+type nonceKey [nonceBytes]byte
+
 // Nonces makes nonces that prove their own age, and remembers the counts with
 // which each was used, so that no Authorization works twice (RFC 7616 section 3.3).
 type Nonces struct {
 	secret [32]byte
 
 	mu         sync.Mutex // guards all below
-	young, old map[string]uint32
+	young, old map[nonceKey]uint32
 	// floor is when the youngest nonce that may have been forgotten was made: nonces
 	// up to it are stale.
 	floor, rotated time.Time
@@ -44,7 +48,7 @@ type Nonces struct {
 
 // NewNonces makes nonces under a random secret.
 func NewNonces() *Nonces {
-	n := &Nonces{young: make(map[string]uint32)}
+	n := &Nonces{young: make(map[nonceKey]uint32)}
 	rand.Read(n.secret[:])
 	return n
 }
@@ -82,19 +86,24 @@ func (n *Nonces) Fresh(nonce string, source netip.Addr, now time.Time) bool {
 
 // Use notes a count and reports whether it is higher than every one before.
 func (n *Nonces) Use(nonce string, count uint32, now time.Time) bool {
+	b, err := base64.RawURLEncoding.DecodeString(nonce)
+	if err != nil || len(b) != nonceBytes {
+		return false
+	}
+	key := nonceKey(b)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	last, seen := n.young[nonce]
+	last, seen := n.young[key]
 	if !seen {
-		last = n.old[nonce]
+		last = n.old[key]
 	}
 	if count <= last {
 		return false
 	}
-	if len(n.young) >= maxNonces/2 {
-		n.old, n.young = n.young, make(map[string]uint32)
+	if len(n.young) >= maxNonces/2 || now.Sub(n.rotated) >= nonceLife {
+		n.old, n.young = n.young, make(map[nonceKey]uint32)
 		n.floor, n.rotated = n.rotated, now
 	}
-	n.young[nonce] = count
+	n.young[key] = count
 	return true
 }

@@ -24,6 +24,10 @@ const (
 // provenFor is how long a success counts.
 const provenFor = 7 * 24 * time.Hour
 
+// maxProven bounds one generation of the successes that count, some 8 MB: telephones that
+// register are many.
+const maxProven = 1 << 17
+
 // maxGuessers bounds one generation of what is kept of guesses.
 const maxGuessers = 16_384
 
@@ -90,7 +94,7 @@ func (n *guesses) wrong(p pair, response string, exists bool, now time.Time) boo
 func (n *guesses) right(p pair, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.young) >= maxGuessers {
+	if len(n.young) >= maxProven {
 		n.young, n.old = make(map[pair]time.Time), n.young
 	}
 	n.young[p] = now.Add(provenFor)

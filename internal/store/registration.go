@@ -8,7 +8,7 @@ import (
 
 // MaxRegistrationsSaved is how many contacts are written at once, so that calls which are
 // written after them hardly wait.
-const MaxRegistrationsSaved = 250
+const MaxRegistrationsSaved = 64
 
 // Registrations keeps the contacts of telephones for all nodes, and over restarts. They are
 // no configuration: they have no audit, and their writes are in no order with others.

@@ -41,16 +41,16 @@ const (
 )
 
 // changed is how a row is numbered, by kind of database. Transactions of several nodes
-// overlap, so there it is the transaction's own number.
+// overlap, so it is the transaction's own number. A file has no other node.
 var changed = [...]string{
-	database.File:   "(SELECT COALESCE(MAX(changed), 0) + 1 FROM registrations)",
+	database.File:   "0",
 	database.Server: "pg_current_xact_id()::TEXT::BIGINT",
 }
 
 // nextMark is the number from which rows are new to who looks now: with several nodes that
 // of the first transaction that may not be in sight yet.
 var nextMark = [...]string{
-	database.File:   "SELECT COALESCE(MAX(changed), 0) + 1 FROM registrations",
+	database.File:   "SELECT 1",
 	database.Server: "SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT",
 }
 
@@ -99,12 +99,24 @@ func (r *Registrations) save(ctx context.Context, q table.Querier, list []regist
 		if i > 0 {
 			text.WriteString(", ")
 		}
-		text.WriteString("(" + table.Places(1+len(values), rowValues) + ", " + changed[r.db.Kind] + ")")
+		text.WriteString("(" + r.places(1+len(values)) + ", " + changed[r.db.Kind] + ")")
 		values = r.appendRow(values, &list[i])
 	}
 	text.WriteString(superseding)
 	_, err := q.ExecContext(ctx, text.String(), values...)
 	return err
+}
+
+// unnumbered are the placeholders of a row for SQLite, which looks for the name of each
+// numbered one among all others.
+var unnumbered = strings.Repeat("?, ", rowValues-1) + "?"
+
+// places are the placeholders of a row whose first value has a number.
+func (r *Registrations) places(first int) string {
+	if r.db.Kind == database.File {
+		return unnumbered
+	}
+	return table.Places(first, rowValues)
 }
 
 func compareKeys(a, b registration.Binding) int {
@@ -157,17 +169,39 @@ func scanBinding(scan func(...any) error) (b registration.Binding, err error) {
 
 func fromMicros(at int64) time.Time { return time.UnixMicro(at).UTC() }
 
-// PruneRegistrations deletes what has ended so long ago that it is not remembered.
+// PruneRegistrations deletes what has ended so long ago that it is not remembered. It
+// looks for that without holding up others, and then deletes some at a time.
 func (r *Registrations) PruneRegistrations(ctx context.Context, now time.Time) error {
-	err := r.db.Beside(ctx, func(q table.Querier) error {
-		_, err := q.ExecContext(ctx, `DELETE FROM registrations WHERE until <= $1 AND (until <= $2 OR EXISTS (
-			SELECT 1 FROM registrations AS o WHERE o.account_id = registrations.account_id
-			AND o.connection_id = registrations.connection_id AND o.registered_at > registrations.registered_at))`,
-			now.Add(-registration.EndedKept).UnixMicro(), now.Add(-registration.LatestKept).UnixMicro())
+	var gone []registration.Binding
+	err := r.db.List(ctx, table.EveryAccount, func(rows *sql.Rows) error {
+		b, err := scanBinding(rows.Scan)
+		gone = append(gone, b)
 		return err
-	})
+	}, "SELECT "+bindingColumns+` FROM registrations WHERE until <= $1 AND (until <= $2 OR EXISTS (
+		SELECT 1 FROM registrations AS o WHERE o.account_id = registrations.account_id
+		AND o.connection_id = registrations.connection_id AND o.registered_at > registrations.registered_at))`,
+		now.Add(-registration.EndedKept).UnixMicro(), now.Add(-registration.LatestKept).UnixMicro())
+	for some := range slices.Chunk(gone, store.MaxRegistrationsSaved) {
+		if err == nil {
+			err = r.db.Beside(ctx, func(q table.Querier) error { return deleteUnchanged(ctx, q, some) })
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("delete registrations: %w", table.Unavailable(err))
+	}
+	return nil
+}
+
+// deleteUnchanged deletes contacts that have not come back since they were read.
+func deleteUnchanged(ctx context.Context, q table.Querier, list []registration.Binding) error {
+	for i := range list {
+		b := &list[i]
+		_, err := q.ExecContext(ctx, `DELETE FROM registrations
+			WHERE account_id = $1 AND connection_id = $2 AND contact = $3 AND at = $4`,
+			int64(b.Account), int64(b.Connection), b.Contact, b.At.UnixMicro())
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

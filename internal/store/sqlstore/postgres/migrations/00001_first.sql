@@ -334,7 +334,6 @@ CREATE TABLE registrations (
 	PRIMARY KEY (account_id, connection_id, contact)
 );
 CREATE INDEX registrations_changed ON registrations (changed);
-CREATE INDEX registrations_until ON registrations (until);
 
 -- The row is put in by whoever restores a copy, and goes when a node is started.
 CREATE TABLE copied (

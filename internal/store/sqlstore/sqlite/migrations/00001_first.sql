@@ -304,8 +304,8 @@ CREATE TABLE bans (
 ) STRICT, WITHOUT ROWID;
 
 -- The contacts that telephones have registered, until some time after they have ended.
--- owner is the run of the node that has written the row, and changed when: a number that
--- rises, by which other nodes find it.
+-- owner is the run of the node that has written the row. changed is 0: no other node looks
+-- for it.
 CREATE TABLE registrations (
 	account_id    INTEGER NOT NULL,
 	connection_id INTEGER NOT NULL,
@@ -323,8 +323,6 @@ CREATE TABLE registrations (
 	changed       INTEGER NOT NULL,
 	PRIMARY KEY (account_id, connection_id, contact)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX registrations_changed ON registrations (changed);
-CREATE INDEX registrations_until ON registrations (until);
 
 -- The row is there in a copy that was made for safekeeping, until it is opened.
 CREATE TABLE copied (
