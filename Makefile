@@ -22,7 +22,7 @@ build: ## build ./bin/tollgate, without cgo
 
 .PHONY: deps
 deps: ## install what the tests need beyond Go (Debian packages)
-	@test/install-packages sipp:sip-tester gcc:gcc lame:lame node:nodejs npm:npm chromium:chromium pg_ctlcluster:postgresql promtool:prometheus svmap:sipvicious rtpengine:rtpengine-daemon
+	@test/install-packages sipp:sip-tester gcc:gcc lame:lame node:nodejs npm:npm chromium:chromium pg_ctlcluster:postgresql promtool:prometheus svmap:sipvicious rtpengine:rtpengine-daemon baresip:baresip-core
 	@test/install-packages strace:strace faketime:faketime # for the faults
 	@test/install-asterisk || echo "Asterisk could not be unpacked: the tests that need it are skipped"
 	@test/install-packages kamailio:kamailio /usr/lib/*/kamailio/modules/http_client.so:kamailio-utils-modules \
