@@ -174,7 +174,7 @@ func New(config Config) *Server {
 		sh.transactions = srv.newTransactions(sh)
 		sh.doomed.sh = sh
 		sh.challenged.sh = sh
-		sh.gone = &session{sh: sh, connected: &unconnected}
+		sh.gone = &session{sh: sh, connected: &unconnected, machine: new(call.Call)}
 		srv.shards = append(srv.shards, sh)
 	}
 	return srv
