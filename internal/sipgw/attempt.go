@@ -1,6 +1,7 @@
 package sipgw
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,10 +33,16 @@ type attempt struct {
 	intervals int8 // that were asked for by 422
 	large     large
 	cancelled bool
-	trying    bool     // 100 Trying has come, and no more
-	heard     bool     // more than that has come
-	chosen    string   // the remote tag of the dialog that was accepted
-	ended     []string // remote tags of forks that were ended already
+	trying    bool   // 100 Trying has come, and no more
+	heard     bool   // more than that has come
+	chosen    string // the remote tag of the dialog that was accepted
+	forks     *forks // nil while there is no more than the one dialog
+}
+
+// forks are the dialogs of an attempt other than that of the call, by their remote tags.
+type forks struct {
+	ended []string          // that were hung up
+	seqs  map[string]uint32 // the last CSeqs of early ones, once the call is over
 }
 
 // maxIntervals bounds the session intervals that are offered anew.
@@ -348,8 +355,29 @@ func (a *attempt) answered(m *message) {
 // this fork or another, the carrier's leg is all that is needed. So the calls of the
 // last half minute cost little.
 func (a *attempt) outlive() {
+	if seqs := a.s.rely.seqsOf(a); seqs != nil {
+		a.otherForks().seqs = seqs
+	}
 	a.s, a.leg.s = a.s.sh.gone, a.s.sh.gone
 	a.tx.Rings = nil
+}
+
+func (a *attempt) otherForks() *forks {
+	if a.forks == nil {
+		a.forks = new(forks)
+	}
+	return a.forks
+}
+
+// earlySeq is the CSeq of the last PRACK or UPDATE in an early dialog, 0 without one.
+func (a *attempt) earlySeq(remoteTag string) uint32 {
+	if e := a.s.rely.find(a, remoteTag); e != nil {
+		return e.leg.localSeq
+	}
+	if a.forks == nil {
+		return 0
+	}
+	return a.forks.seqs[remoteTag]
 }
 
 // endFork acknowledges and hangs up on a dialog that is not wanted.
@@ -358,13 +386,12 @@ func (a *attempt) endFork(m *message) {
 	fork.setRemote(m.To, m.ToTag)
 	fork.establish(m)
 	fork.acknowledge(m.CSeq, "", nil, "")
-	for _, tag := range a.ended {
-		if tag == m.ToTag {
-			return
-		}
+	others := a.otherForks()
+	if slices.Contains(others.ended, m.ToTag) {
+		return
 	}
-	a.ended = append(a.ended, fork.remoteTag)
-	fork.localSeq = m.CSeq
+	others.ended = append(others.ended, fork.remoteTag)
+	fork.localSeq = max(m.CSeq, a.earlySeq(fork.remoteTag))
 	a.s.sh.srv.count.forks.Add(1)
 	a.s.pending++
 	s := a.s

@@ -2,6 +2,7 @@ package sipgw
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,10 +21,10 @@ import (
 // that this makes, UPDATE passes too (RFC 3311).
 type reliability struct {
 	s        *session
-	required bool   // the caller insists
-	late     bool   // the INVITE had no offer
-	cseq     uint32 // of the INVITE
-	rseq     uint32 // of the last response that was made reliable
+	required bool              // the caller insists
+	late     bool              // the INVITE had no offer
+	cseq     uint32            // of the INVITE
+	rseqs    map[string]uint32 // of the last responses that were made reliable, by the caller's early dialog
 	tx       *transaction.Server
 	queue    []*reliable // the first awaits its PRACK, the others wait for it
 	early    []*early
@@ -38,6 +39,7 @@ type reliability struct {
 // reliable is one provisional response to the caller.
 type reliable struct {
 	rseq   uint32
+	tag    string // of the early dialog, as the caller sees it
 	status int
 	data   []byte
 	sdp    bool
@@ -60,7 +62,7 @@ func newReliability(s *session, m *message, tx *transaction.Server) *reliability
 		return nil
 	}
 	return &reliability{
-		s: s, required: required, late: len(m.Body) == 0, cseq: m.CSeq, tx: tx, rseq: uint32(rand.Int32N(1 << 30)),
+		s: s, required: required, late: len(m.Body) == 0, cseq: m.CSeq, tx: tx, rseqs: make(map[string]uint32),
 	}
 }
 
@@ -108,12 +110,29 @@ func (r *reliability) dialog(a *attempt, m *message) *early {
 }
 
 func (r *reliability) find(a *attempt, remoteTag string) *early {
+	if r == nil {
+		return nil
+	}
 	for _, e := range r.early {
-		if e.attempt == a && e.leg.remoteTag == remoteTag {
+		if e.attempt == a && e.leg.remoteTag == remoteTag && e.leg.inviteSeq == a.leg.inviteSeq {
 			return e
 		}
 	}
 	return nil
+}
+
+// seqsOf are the last CSeqs in the early dialogs of a gateway, by its tags; nil without any.
+func (r *reliability) seqsOf(a *attempt) map[string]uint32 {
+	if r == nil || len(r.early) == 0 {
+		return nil
+	}
+	seqs := make(map[string]uint32, len(r.early))
+	for _, e := range r.early {
+		if e.attempt == a {
+			seqs[e.leg.remoteTag] = e.leg.localSeq
+		}
+	}
+	return seqs
 }
 
 // answered makes the early dialog of a 2xx the dialog of the call.
@@ -129,6 +148,22 @@ func (r *reliability) answered(a *attempt, l *leg) {
 		l.localSeq, l.remoteSeq = max(l.localSeq, e.leg.localSeq), e.leg.remoteSeq
 		e.leg = l
 	}
+	r.keep(r.s.earlyTag(a, l.remoteTag))
+}
+
+// keep forgets the responses of other early dialogs than the one that was answered: the
+// caller acknowledges none of a dialog that is over, and its 2xx would wait for that.
+func (r *reliability) keep(tag string) {
+	if len(r.queue) == 0 {
+		return
+	}
+	first, sent := r.queue[0], r.retransmit.IsSet()
+	r.queue = slices.DeleteFunc(r.queue, func(p *reliable) bool { return p.tag != tag })
+	if sent && (len(r.queue) == 0 || r.queue[0] != first) {
+		r.s.sh.timers.Stop(&r.retransmit)
+		r.s.sh.timers.Stop(&r.giveUp)
+		r.proceed()
+	}
 }
 
 // send gives the caller a provisional response, reliably when it must be. build
@@ -141,17 +176,28 @@ func (r *reliability) send(a *attempt, m *message, sdp bool, build func(extra st
 	if theirs == 0 && !r.required {
 		return false
 	}
-	r.rseq++
-	p := &reliable{rseq: r.rseq, status: m.Status, sdp: sdp, theirs: theirs}
+	tag := r.s.earlyTag(a, m.ToTag)
+	p := &reliable{rseq: r.next(tag), tag: tag, status: m.Status, sdp: sdp, theirs: theirs}
 	if theirs != 0 {
 		p.from = r.find(a, m.ToTag)
 	}
-	p.data = build("Require: 100rel\r\nRSeq: " + strconv.FormatUint(uint64(r.rseq), 10) + "\r\n")
+	p.data = build("Require: 100rel\r\nRSeq: " + strconv.FormatUint(uint64(p.rseq), 10) + "\r\n")
 	r.queue = append(r.queue, p)
 	if len(r.queue) == 1 {
 		r.transmit()
 	}
 	return true
+}
+
+// next numbers a response. Each early dialog has numbers of its own, since to the caller
+// each is another callee (RFC 3262 section 4).
+func (r *reliability) next(tag string) uint32 {
+	last, begun := r.rseqs[tag]
+	if !begun {
+		last = uint32(rand.Int32N(1 << 30))
+	}
+	r.rseqs[tag] = last + 1
+	return last + 1
 }
 
 // transmit sends the first response of the queue.
@@ -217,7 +263,7 @@ func (r *reliability) stop() {
 	r.s.sh.timers.Stop(&r.giveUp)
 }
 
-// close forgets the early dialogs.
+// close ends the early dialogs. What was sent in them is kept for a 2xx that comes too late.
 func (r *reliability) close() {
 	if r == nil {
 		return
@@ -226,12 +272,13 @@ func (r *reliability) close() {
 	for _, e := range r.early {
 		delete(r.s.sh.early, legKey{e.leg.callID, e.leg.remoteTag})
 	}
-	r.early = nil
 }
 
-// alive reports whether the gateway still tries the call in this dialog, or has taken it.
+// alive reports whether the gateway still tries the call in this dialog, or has taken it. One
+// whose INVITE was refused, as by a challenge, is over although the attempt goes on.
 func (e *early) alive() bool {
-	return e.attempt == e.attempt.s.attempt || e.attempt.chosen == e.leg.remoteTag
+	return e.leg.inviteSeq == e.attempt.leg.inviteSeq &&
+		(e.attempt == e.attempt.s.attempt || e.attempt.chosen == e.leg.remoteTag)
 }
 
 // receivePrack takes the caller's PRACK: what it acknowledges is not repeated any
@@ -267,7 +314,7 @@ func (l *leg) receivePrack(m *message, tx *transaction.Server) {
 // acknowledges reports whether a PRACK is for the response that awaits one.
 func (r *reliability) acknowledges(m *message) bool {
 	words := strings.Fields(m.Get("rack"))
-	return len(words) == 3 && words[0] == strconv.FormatUint(uint64(r.queue[0].rseq), 10) &&
+	return m.ToTag == r.queue[0].tag && len(words) == 3 && words[0] == strconv.FormatUint(uint64(r.queue[0].rseq), 10) &&
 		words[1] == strconv.FormatUint(uint64(r.cseq), 10) && words[2] == "INVITE"
 }
 
@@ -328,7 +375,7 @@ func (l *leg) updateEarly(m *message, tx *transaction.Server) {
 		}
 	}
 	switch {
-	case e == nil || s.invite == nil:
+	case e == nil || s.invite == nil || !e.alive():
 		// Without a reliable response there is no dialog in which it could pass.
 		tx.Respond(500, "Server Internal Error", "Retry-After: 1\r\n")
 		return
