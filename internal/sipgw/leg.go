@@ -378,6 +378,19 @@ func (l *leg) bye(reason string) {
 	})
 }
 
+// left notes that the peer has hung up. An INVITE of its whose 2xx still waits for a PRACK is
+// answered all the same (RFC 3261 section 15.1.2); a 2xx that was sent and may be lost is
+// repeated as before.
+func (l *leg) left() {
+	l.ended, l.byeOnAck = true, false
+	l.refresh.stop(l)
+	if tx := l.serving; tx != nil && tx.Trying() {
+		l.serving, tx.Unacked = nil, nil
+		l.s.rely.stop()
+		tx.Respond(487, "Request Terminated", "")
+	}
+}
+
 // close forgets the leg without another word.
 func (l *leg) close() {
 	l.ended = true

@@ -322,6 +322,11 @@ func (l *leg) receiveBye(m *message) {
 	if l.ended {
 		return
 	}
+	if l.byeOnAck {
+		l.left() // the other side has hung up before
+		l.s.forgetIfDone()
+		return
+	}
 	l.s.part(m, inBye, l.away())
 	if l.side == record.SideCaller && !l.s.machine.Running() {
 		l.s.handle(call.Cancelled{})

@@ -228,6 +228,11 @@ func (l *leg) passOn(m *message, tx *transaction.Server) {
 		tx.Respond(480, "Temporarily Unavailable", "")
 		return
 	}
+	if o.serving != nil && o.serving.Trying() {
+		// The other side has no dialog yet: its 2xx waits for a PRACK.
+		tx.Respond(500, "Server Internal Error", "Retry-After: 1\r\n")
+		return
+	}
 	extra := passage{s: l.s, m: m}.cross(inInfo, l.away())
 	o.send(m.Method, extra, m.Body, m.ContentType(), func(answer *message) {
 		switch {
@@ -235,7 +240,9 @@ func (l *leg) passOn(m *message, tx *transaction.Server) {
 			tx.Respond(408, "Request Timeout", "")
 		case answer.Status == 481:
 			tx.Respond(481, "Call/Transaction Does Not Exist", "")
-			l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
+			if o.acked { // else the request may have overtaken the 2xx
+				l.s.handle(call.HungUp{Cause: call.CauseLostPeer})
+			}
 		case answer.Status == 401 || answer.Status == 407:
 			tx.Respond(403, "Forbidden", "")
 		default:

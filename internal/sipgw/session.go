@@ -444,8 +444,7 @@ func (s *session) endBoth(a call.EndBoth) {
 	reason := reasonLine(a.Cause, a.Limit)
 	for _, l := range [...]*leg{s.caller, s.carrier} {
 		if l.side == a.Except {
-			l.ended = true
-			l.refresh.stop(l)
+			l.left()
 			continue
 		}
 		l.bye(reason)
