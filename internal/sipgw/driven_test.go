@@ -16,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/policy"
+	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/sip"
 	"github.com/tollgate/tollgate/internal/sip/transport"
 	"github.com/tollgate/tollgate/internal/siptrace"
@@ -31,6 +32,9 @@ type driven struct {
 	state *admission.State
 	now   time.Time
 	calls int
+	// records are those of the calls that have ended.
+	records []*record.Call
+	keep    bool // they are kept
 
 	toPBX, toCarrier []byte                               // the last message to each
 	watch            func(to netip.AddrPort, data []byte) // is told of every datagram, if it is there
@@ -61,6 +65,10 @@ func newDrivenFor(tb testing.TB, traced bool, want wish) *driven {
 		want.config(&config)
 	}
 	w := &world{t: tb, live: d.live, carriers: []*party{{local: drivenCarrier}}}
+	for i := 1; i < want.carriers; i++ {
+		at := netip.AddrPortFrom(drivenCarrier.Addr(), drivenCarrier.Port()+uint16(i))
+		w.carriers = append(w.carriers, &party{local: at})
+	}
 	w.publish(want)
 	d.srv = New(config)
 	d.srv.transport.Divert(d, "127.0.0.4:5060")
@@ -83,7 +91,11 @@ func (d *driven) WriteToUDPAddrPort(data []byte, to netip.AddrPort) (int, error)
 // Submit implements store.Ledger: every command is durable at once.
 func (d *driven) Submit(command admission.Command, done func(admission.Result, error)) {
 	result := d.state.Apply(d.live.Snapshot(), command, d.now)
-	d.state.TakeChanges()
+	if d.keep {
+		d.records = append(d.records, d.state.TakeChanges().Records...)
+	} else {
+		d.state.TakeChanges()
+	}
 	done(result, nil)
 }
 
