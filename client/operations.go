@@ -1907,6 +1907,8 @@ type RateDecksCreateQuery struct {
 	BareCodes string `query:"bare_codes"`
 	// The sheet of a workbook, if several have prices.
 	Sheet string `query:"sheet"`
+	// A deck of the account. The answer says what the file changes of it, in a dry run too.
+	CompareWith string `query:"compare_with"`
 	// Take the file although lines outside its table speak of what may change the prices.
 	Notes string `query:"notes"`
 }
@@ -1938,6 +1940,86 @@ func (r RateDecks) Get(ctx context.Context, id string, options ...CallOption) (R
 func (r RateDecks) Activate(ctx context.Context, id string, options ...CallOption) (RateDeck, error) {
 	return one[RateDeck](ctx, r.client, call{
 		method: http.MethodPost, path: "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/activate",
+	}, options)
+}
+
+// RateDecksCompareQuery is the query of RateDecks.Compare. Fields that are zero are not sent.
+type RateDecksCompareQuery struct {
+	// The deck that this one would take the place of; the account's default one if not given.
+	With string `query:"with"`
+	// The moment whose prices are compared; now if not given.
+	At string `query:"at"`
+	// false for a comparison without the calls of the last 30 days, which is faster.
+	Traffic *bool `query:"traffic"`
+}
+
+// Compare: what changes when the deck takes the place of another one, by country and weighed by
+// the calls of the last 30 days. A prefix that one deck does not have is compared with the
+// shorter one that prices its numbers.
+func (r RateDecks) Compare(
+	ctx context.Context, id string, query RateDecksCompareQuery, options ...CallOption,
+) (Comparison, error) {
+	return one[Comparison](ctx, r.client, call{
+		method: http.MethodGet,
+		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/compare",
+		query:  query,
+		safe:   true,
+	}, options)
+}
+
+// RateDecksChangesQuery is the query of RateDecks.Changes. Fields that are zero are not sent.
+type RateDecksChangesQuery struct {
+	// The page, from 1. A page past the last one is empty.
+	Page int `query:"page[number]"`
+	// How many objects a page has.
+	Size int `query:"page[size]"`
+	// The deck that this one would take the place of; the account's default one if not given.
+	With string `query:"with"`
+	// The moment whose prices are compared; now if not given.
+	At string `query:"at"`
+	// false for a comparison without the calls of the last 30 days, which is faster.
+	Traffic *bool `query:"traffic"`
+	// Only these, separated by commas; all but same if not given. One of added, gone, dearer,
+	// cheaper, mixed, same.
+	Changes []string `query:"changes"`
+}
+
+// ChangesPage reads one page. The prefixes whose price differs, in the order of their digits.
+func (r RateDecks) ChangesPage(
+	ctx context.Context, id string, query RateDecksChangesQuery, options ...CallOption,
+) (Page[RateDeckChange], error) {
+	return page[RateDeckChange](ctx, r.client, call{
+		method: http.MethodGet,
+		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/compare/prefixes",
+		query:  query,
+		safe:   true,
+	}, options)
+}
+
+// Changes walks through the list from the query's page on, until an error. The prefixes whose
+// price differs, in the order of their digits.
+func (r RateDecks) Changes(
+	ctx context.Context, id string, query RateDecksChangesQuery, options ...CallOption,
+) iter.Seq2[RateDeckChange, error] {
+	return all[RateDeckChange](ctx, r.client, call{
+		method: http.MethodGet,
+		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/compare/prefixes",
+		query:  query,
+		safe:   true,
+	}, options)
+}
+
+// ChangesCSV writes the rows of the answer as CSV.
+func (r RateDecks) ChangesCSV(
+	ctx context.Context, id string, query RateDecksChangesQuery, into io.Writer, options ...CallOption,
+) error {
+	return send(ctx, r.client, call{
+		method: http.MethodGet,
+		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/compare/prefixes",
+		query:  query,
+		safe:   true,
+		raw:    into,
+		fixed:  url.Values{"format": {"csv"}},
 	}, options)
 }
 

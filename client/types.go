@@ -783,6 +783,80 @@ type CommandResult struct {
 	Result  string `json:"result"`
 }
 
+// ComparedRate is after of RateDeckChange.
+type ComparedRate struct {
+	// Price of the answer in USD.
+	ConnectFee     Decimal `json:"connect_fee"`
+	FirstIncrement int64   `json:"first_increment"`
+	Increment      int64   `json:"increment"`
+	// The prefix that has the price: the same, or a shorter one.
+	Prefix string `json:"prefix"`
+	// Price per minute in USD.
+	Rate Decimal `json:"rate"`
+}
+
+// Comparison is comparison of ImportedRateDeck.
+type Comparison struct {
+	RecordType string `json:"record_type"`
+	// The moment whose prices are compared.
+	At time.Time `json:"at"`
+	// By the country that a prefix is of.
+	Countries []ComparisonCountry `json:"countries"`
+	Total     ComparisonSum       `json:"total"`
+}
+
+// ComparisonCountry is countries of Comparison.
+type ComparisonCountry struct {
+	// Prefixes of numbers that had no price.
+	Added int64 `json:"added"`
+	// Their seconds.
+	CallSec int64 `json:"call_sec"`
+	// Answered calls of the last 30 days.
+	Calls int64 `json:"calls"`
+	// Those of them for which neither deck has a price.
+	CallsUnpriced int64 `json:"calls_unpriced"`
+	// A part of the price is less, and none is greater.
+	Cheaper int64 `json:"cheaper"`
+	// What they cost by this deck in USD, without rounding to increments.
+	CostAfter Decimal `json:"cost_after"`
+	// What they cost by the other deck in USD, without rounding to increments.
+	CostBefore Decimal `json:"cost_before"`
+	// ISO 3166-1 alpha-2; null for none, and for prefixes of several, such as 1.
+	CountryCode *string `json:"country_code"`
+	// A part of the price is greater, and none is less.
+	Dearer int64 `json:"dearer"`
+	// Prefixes of numbers that have no price any more.
+	Gone int64 `json:"gone"`
+	// Some parts of the price are greater and some less.
+	Mixed int64 `json:"mixed"`
+	Same  int64 `json:"same"`
+}
+
+// ComparisonSum is total of Comparison.
+type ComparisonSum struct {
+	// Prefixes of numbers that had no price.
+	Added int64 `json:"added"`
+	// Their seconds.
+	CallSec int64 `json:"call_sec"`
+	// Answered calls of the last 30 days.
+	Calls int64 `json:"calls"`
+	// Those of them for which neither deck has a price.
+	CallsUnpriced int64 `json:"calls_unpriced"`
+	// A part of the price is less, and none is greater.
+	Cheaper int64 `json:"cheaper"`
+	// What they cost by this deck in USD, without rounding to increments.
+	CostAfter Decimal `json:"cost_after"`
+	// What they cost by the other deck in USD, without rounding to increments.
+	CostBefore Decimal `json:"cost_before"`
+	// A part of the price is greater, and none is less.
+	Dearer int64 `json:"dearer"`
+	// Prefixes of numbers that have no price any more.
+	Gone int64 `json:"gone"`
+	// Some parts of the price are greater and some less.
+	Mixed int64 `json:"mixed"`
+	Same  int64 `json:"same"`
+}
+
 // ConfirmVerifiedNumberParams is what VerifiedNumbers.Confirm takes.
 type ConfirmVerifiedNumberParams struct {
 	// The six digits that were said.
@@ -2352,6 +2426,8 @@ type ImportedRateDeck struct {
 	ID         string `json:"id"`
 	RecordType string `json:"record_type"`
 	Active     bool   `json:"active"`
+	// With compare_with: what the file changes of that deck, without traffic.
+	Comparison *Comparison `json:"comparison"`
 	// How the file was read. With dry_run nothing is kept, and this is shown all the same.
 	Import    Sheet     `json:"import"`
 	Name      string    `json:"name"`
@@ -2886,6 +2962,28 @@ type RateDeck struct {
 	Rows       int64     `json:"rows"`
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// RateDeckChange is what RateDecks.Changes answers with.
+type RateDeckChange struct {
+	RecordType string `json:"record_type"`
+	// The price in this deck; null for none.
+	After *ComparedRate `json:"after"`
+	// The price in the other deck; null for none.
+	Before *ComparedRate `json:"before"`
+	// Their seconds.
+	CallSec int64 `json:"call_sec"`
+	// Answered calls of the last 30 days to numbers that have no longer prefix.
+	Calls  int64                `json:"calls"`
+	Change RateDeckChangeChange `json:"change"`
+	// What they cost by this deck in USD, without rounding to increments.
+	CostAfter Decimal `json:"cost_after"`
+	// What they cost by the other deck in USD, without rounding to increments.
+	CostBefore Decimal `json:"cost_before"`
+	// ISO 3166-1 alpha-2; null for none, and for prefixes of several, such as 1.
+	CountryCode *string `json:"country_code"`
+	Description string  `json:"description"`
+	Prefix      string  `json:"prefix"`
 }
 
 // RateDeckRow is what RateDecks.Rows answers with.
@@ -4153,6 +4251,19 @@ type RTCPSettingsPort string
 const (
 	RTCPSettingsPortMux      RTCPSettingsPort = "rtcp-mux"
 	RTCPSettingsPortRTPPlus1 RTCPSettingsPort = "rtp+1"
+)
+
+// RateDeckChangeChange is one of a list of values. A newer server may have more of them.
+type RateDeckChangeChange string
+
+// The values of RateDeckChangeChange.
+const (
+	RateDeckChangeChangeAdded   RateDeckChangeChange = "added"
+	RateDeckChangeChangeGone    RateDeckChangeChange = "gone"
+	RateDeckChangeChangeDearer  RateDeckChangeChange = "dearer"
+	RateDeckChangeChangeCheaper RateDeckChangeChange = "cheaper"
+	RateDeckChangeChangeMixed   RateDeckChangeChange = "mixed"
+	RateDeckChangeChangeSame    RateDeckChangeChange = "same"
 )
 
 // RecordingChannels is one of a list of values. A newer server may have more of them.

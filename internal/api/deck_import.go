@@ -27,7 +27,8 @@ const sampleRows = 20
 // importedDeck is a new deck with how its file was read.
 type importedDeck struct {
 	deckView
-	Import sheetView `json:"import" doc:"How the file was read. With dry_run nothing is kept, and this is shown all the same."`
+	Comparison *comparisonView `json:"comparison" doc:"With compare_with: what the file changes of that deck, without traffic."`
+	Import     sheetView       `json:"import" doc:"How the file was read. With dry_run nothing is kept, and this is shown all the same."`
 }
 
 // sheetView is how a file was read.
@@ -82,6 +83,8 @@ func sheetParams() []rest.Parameter {
 		{Name: "bare_codes", Schema: oneOf("international", "nanp"), Description: "What prefixes without a plus sign are " +
 			"where others have one: international too, or North American."},
 		{Name: "sheet", Schema: text(255), Description: "The sheet of a workbook, if several have prices."},
+		{Name: "compare_with", Schema: rest.IDSchema(), Description: "A deck of the account. The answer says what the file " +
+			"changes of it, in a dry run too."},
 		{Name: "notes", Schema: oneOf("ignore"),
 			Description: "Take the file although lines outside its table speak of what may change the prices."},
 	}
@@ -89,6 +92,10 @@ func sheetParams() []rest.Parameter {
 
 func (s *server) importDeck(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 	name := in.Query.Text("name", "")
+	other, err := s.comparedDeck(ctx, in, "compare_with")
+	if err != nil {
+		return nil, err
+	}
 	options := sheet.Options{Limits: sheet.Limits{MaxBytes: rest.MaxUpload}, Now: s.Clock(),
 		Sheet: in.Query.Text("sheet", ""), Dates: in.Query.Text("dates", ""), Decimal: in.Query.Text("decimal", ""),
 		BareCodes: in.Query.Text("bare_codes", ""), IgnoreNotes: in.Query.Text("notes", "") == "ignore"}
@@ -102,8 +109,15 @@ func (s *server) importDeck(ctx context.Context, in *rest.Request) (*rest.Respon
 	if err != nil || len(errs) > 0 {
 		return nil, deckFailure(errs, err)
 	}
+	var compared *comparisonView
+	if other != nil {
+		if compared, err = s.compareImport(ctx, in.Account, other, read.Rows); err != nil {
+			return nil, err
+		}
+	}
 	answer := func(_ context.Context, d store.RateDeck) (*rest.Response, error) {
-		return &rest.Response{Data: importedDeck{viewDeck(d), viewSheet(read)}, Version: d.Version}, nil
+		view := importedDeck{deckView: viewDeck(d), Import: viewSheet(read), Comparison: compared}
+		return &rest.Response{Data: view, Version: d.Version}, nil
 	}
 	return rest.Committed(ctx, in, answer, func(ctx context.Context) (store.RateDeck, error) {
 		return s.Decks.ImportDeck(ctx, in.Account, name, read.Rows)

@@ -145,7 +145,8 @@ func (s *server) operations() []rest.Operation {
 	return slices.Concat(
 		s.profileOperations(), s.billingGroupOperations(), s.ledgerReportOperations(),
 		s.spendOperations(), s.connectionOperations(), s.ipOperations(),
-		s.recordOperations(), s.deckOperations(), s.gatewayOperations(), s.numberingOperations(), s.numberListOperations(),
+		s.recordOperations(), s.deckOperations(),
+		s.deckComparisonOperations(), s.gatewayOperations(), s.numberingOperations(), s.numberListOperations(),
 		s.spendLimitOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(),

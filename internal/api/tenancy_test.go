@@ -22,7 +22,7 @@ func named(op *rest.Operation, field string) (path string, known bool) {
 		return "/v2/outbound_voice_profiles", true
 	case "billing_group_id", "billing_group_id]":
 		return "/v2/billing_groups", true
-	case "rate_deck_id", "default_rate_deck_id":
+	case "rate_deck_id", "default_rate_deck_id", "with", "compare_with":
 		return "/tollgate/v1/rate_decks", true
 	case "gateway_id", "gateway_id]":
 		return "/tollgate/v1/gateways", true

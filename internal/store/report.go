@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/admission"
 	"github.com/tollgate/tollgate/internal/id"
+	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 )
 
@@ -15,6 +16,9 @@ type Reports interface {
 	// up metrics. The order is total: what the query does not order is ordered by
 	// the dimensions as they are named.
 	UsageReport(ctx context.Context, account id.ID, q ReportQuery) (collection.Page[ReportRow], error)
+	// Traffic adds up the answered calls that started in a span of time by the beginnings of the called numbers: all but
+	// their last three digits, or fewer where there would be more than most of them. It is in dictionary order.
+	Traffic(ctx context.Context, account id.ID, fromMicros, toMicros int64, most int) ([]rating.Traffic, error)
 	// Tags lists the tags that profiles have now and that start with a text,
 	// without regard to case, in alphabetical order. Each is written as the account
 	// wrote it first.

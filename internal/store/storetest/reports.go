@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -183,6 +184,16 @@ func testReports(t *testing.T, open Opener) {
 		Metrics:    []any{money.Dollar, int64(1), int64(30)}}}}
 	if diff := cmp.Diff(want, value(b.UsageReport(ctx, b.account.ID, q))(t)); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	for account, wanted := range map[id.ID]int{b.account.ID: 1, b.other.ID: 0} {
+		traffic := value(b.Traffic(ctx, account, q.FromMicros, q.ToMicros, 10))(t)
+		if len(traffic) != wanted || wanted > 0 && (traffic[0].Calls != 1 || traffic[0].Secs != 30 ||
+			!regexp.MustCompile("^1[2-9][0-9]{6}$").MatchString(traffic[0].Prefix)) {
+			t.Errorf("traffic of account %s: %+v", account, traffic)
+		}
+		if none := value(b.Traffic(ctx, account, q.ToMicros, q.ToMicros+1, 10))(t); len(none) != 0 {
+			t.Errorf("traffic of tomorrow: %+v", none)
+		}
 	}
 	if got := value(b.UsageReport(ctx, b.other.ID, q))(t); got.Total != 0 || len(got.Items) != 0 {
 		t.Errorf("report of another account: %v", got)

@@ -1,10 +1,12 @@
 package calls
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/tollgate/tollgate/internal/collection"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/money"
+	"github.com/tollgate/tollgate/internal/rating"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/store/sqlstore/database"
@@ -120,6 +123,35 @@ func (c *Calls) UsageReport(ctx context.Context, account id.ID,
 		return collection.Page[store.ReportRow]{}, fmt.Errorf("usage report: %w", table.Unavailable(err))
 	}
 	return page, nil
+}
+
+// Traffic implements store.Reports.
+func (c *Calls) Traffic(ctx context.Context, account id.ID, fromMicros, toMicros int64,
+	most int) (traffic []rating.Traffic, err error) {
+	const fewest, coarsest = 1_000, 1_000_000_000
+	for divisor := fewest; divisor <= coarsest; divisor *= 10 {
+		traffic = nil
+		err := c.db.ReadLedger(ctx, account, func(tx table.Querier) error {
+			return table.Query(ctx, tx, func(rows *sql.Rows) error {
+				var t rating.Traffic
+				var digits int64
+				err := rows.Scan(&digits, &t.Calls, &t.Secs)
+				t.Prefix = strconv.FormatInt(digits, 10)
+				traffic = append(traffic, t)
+				return err
+			}, fmt.Sprintf(`SELECT callee / %d AS digits, COUNT(*), %s FROM call_records
+				WHERE account_id = $1 AND started_at >= $2 AND started_at < $3 AND answered_at <> 0 AND callee >= %[1]d
+				GROUP BY digits LIMIT %[3]d`, divisor, metrics["call_sec"], most+1), int64(account), fromMicros, toMicros)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("add up traffic: %w", table.Unavailable(err))
+		}
+		if len(traffic) <= most {
+			break
+		}
+	}
+	slices.SortFunc(traffic, func(a, b rating.Traffic) int { return cmp.Compare(a.Prefix, b.Prefix) })
+	return traffic[:min(len(traffic), most)], nil
 }
 
 // groupText is the SELECT without its order. Only expressions of the tables above
