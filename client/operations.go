@@ -1425,6 +1425,20 @@ func (r Gateways) Update(
 	}, options)
 }
 
+// Check: ask a gateway by OPTIONS whether it is there, place a call that ends at the first
+// ringing if a number is given, and say in words what the carrier did and what to change. Nothing
+// is charged, and the call has no record.
+func (r Gateways) Check(
+	ctx context.Context, id string, params CheckGatewayParams, options ...CallOption,
+) (GatewayCheck, error) {
+	return one[GatewayCheck](ctx, r.client, call{
+		method: http.MethodPost,
+		path:   "/tollgate/v1/gateways/" + url.PathEscape(id) + "/actions/check",
+		body:   params,
+		safe:   true,
+	}, options)
+}
+
 // IPConnections has the operations of ip_connections.
 type IPConnections struct{ client *Client }
 

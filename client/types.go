@@ -772,6 +772,57 @@ type ChangePayload struct {
 	Version      int64  `json:"version"`
 }
 
+// CheckGatewayParams is what Gateways.Check takes.
+type CheckGatewayParams struct {
+	// As whose call it goes, with the rules and the caller id of that connection. null: the account's
+	// oldest connection that is active and has an enabled profile.
+	ConnectionID Field[string] `json:"connection_id,omitzero"`
+	// A number that is called, and left at the first ringing; null places no call.
+	Number Field[string] `json:"number,omitzero"`
+}
+
+// CheckStep is steps of GatewayCheck.
+type CheckStep struct {
+	// What to change; null where nothing is to be changed.
+	Advice *string `json:"advice"`
+	Passed bool    `json:"passed"`
+	// What the carrier did.
+	Says string `json:"says"`
+	// The final SIP status; 0 where none came, or none is awaited.
+	Status int64 `json:"status"`
+	// resolve: the name; connect: TCP and TLS; options: OPTIONS; call: INVITE.
+	Step CheckedStep `json:"step"`
+	// How long it took, in microseconds.
+	TookUs int64 `json:"took_us"`
+}
+
+// CheckedCall is call of GatewayCheck.
+type CheckedCall struct {
+	// Of the challenge that was answered, or could have been.
+	Algorithm *string `json:"algorithm"`
+	// Those of the session description of the carrier, of PCMU, PCMA, G722 and telephone-event that
+	// were offered.
+	Codecs []string `json:"codecs"`
+	// not_asked: the carrier asked for none. missing: it asked, and the gateway has no user_name and
+	// password.
+	Credentials CheckedCredentials `json:"credentials"`
+	// Whether a provisional response had a session description.
+	EarlyMedia bool    `json:"early_media"`
+	Phrase     *string `json:"phrase"`
+	// For which it asked; null where it did not.
+	Realm *string `json:"realm"`
+	// The header Reason of the final response.
+	Reason *string `json:"reason"`
+	// When 180 came, or 183 with media.
+	RingingUs *int64 `json:"ringing_us"`
+	// The final status; 0 where none came. 487 follows our own CANCEL.
+	Status int64 `json:"status"`
+	// When 100 Trying came, in microseconds after the INVITE; null where it did not.
+	TryingUs *int64 `json:"trying_us"`
+	// The header Warning of the final response.
+	Warning *string `json:"warning"`
+}
+
 // CommandResult is what Calls.Hangup answers with.
 type CommandResult struct {
 	// Tollgate's own, of a call that had ended already.
@@ -1954,6 +2005,18 @@ type GatewayAttempt struct {
 	Ms        int64   `json:"ms"`
 	Reason    string  `json:"reason"`
 	Status    *int64  `json:"status"`
+}
+
+// GatewayCheck is what Gateways.Check answers with.
+type GatewayCheck struct {
+	RecordType string `json:"record_type"`
+	// Where the name of the gateway leads, in the order in which they are tried.
+	Addresses []string `json:"addresses"`
+	// What the carrier did with the INVITE; null where none was sent.
+	Call  *CheckedCall `json:"call"`
+	Steps []CheckStep  `json:"steps"`
+	// Whether every step passed.
+	Works bool `json:"works"`
 }
 
 // GatewayParams is what Gateways.Create takes.
@@ -3887,6 +3950,28 @@ const (
 	ChangeTypeCreate ChangeType = "create"
 	ChangeTypeUpdate ChangeType = "update"
 	ChangeTypeDelete ChangeType = "delete"
+)
+
+// CheckedCredentials is one of a list of values. A newer server may have more of them.
+type CheckedCredentials string
+
+// The values of CheckedCredentials.
+const (
+	CheckedCredentialsNotAsked CheckedCredentials = "not_asked"
+	CheckedCredentialsAccepted CheckedCredentials = "accepted"
+	CheckedCredentialsRefused  CheckedCredentials = "refused"
+	CheckedCredentialsMissing  CheckedCredentials = "missing"
+)
+
+// CheckedStep is one of a list of values. A newer server may have more of them.
+type CheckedStep string
+
+// The values of CheckedStep.
+const (
+	CheckedStepResolve CheckedStep = "resolve"
+	CheckedStepConnect CheckedStep = "connect"
+	CheckedStepOptions CheckedStep = "options"
+	CheckedStepCall    CheckedStep = "call"
 )
 
 // DNISNumberFormat is one of a list of values. A newer server may have more of them.

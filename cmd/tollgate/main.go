@@ -30,6 +30,7 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell the outcome of each."`
 	Call        callCommand        `cmd:"" help:"Place one test call through a running server."`
 	Trace       traceCommand       `cmd:"" help:"Show the SIP messages of one call."`
+	Gateways    gatewaysCommand    `cmd:"" help:"Find out what the carrier of a gateway does."`
 	Audit       auditCommand       `cmd:"" help:"Check what was recorded of calls, charges and changes."`
 	Secrets     secretsCommand     `cmd:"" help:"Change the keys that seal the secrets in the database."`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database, also of a running server."`

@@ -41,7 +41,7 @@ func (s *server) gatewayOperations() []rest.Operation {
 		}), Secrets: secretsOfGateway, Filters: rest.NameFilters("name", 0),
 		Sorts: []string{"created_at", "name", "priority"},
 	}
-	return r.MustOperations()
+	return append(r.MustOperations(), s.gatewayCheckOperation())
 }
 
 // aims reports whether a request gives the gateway a target. One that is there already

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tollgate/tollgate/internal/connection"
+	"github.com/tollgate/tollgate/internal/e164"
 	"github.com/tollgate/tollgate/internal/field"
 	"github.com/tollgate/tollgate/internal/id"
 	"github.com/tollgate/tollgate/internal/policy"
@@ -67,6 +68,8 @@ type Config struct {
 	SayCode func(verification.Call) error
 	// GatewayHealth tells what this server has seen of a gateway; nil knows nothing.
 	GatewayHealth func(gateway id.ID) (routing.Health, bool)
+	// TryGateway asks a gateway what it does; nil asks none.
+	TryGateway func(ctx context.Context, gateway id.ID, number, caller e164.Number) (routing.Check, error)
 	// BansChanged, if not nil, is called after the list of banned sources has changed.
 	BansChanged func()
 	// Trace finds the SIP messages of a call; nil finds none.

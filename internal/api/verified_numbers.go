@@ -332,15 +332,29 @@ func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *poli
 			"This server has no media relay that could say the code. "+
 				"Its operator sets media to relay, and media_address where sip_addr names no address.")
 	}
-	if _, emergency := c.Emergency(snapshot.Account(c.Account), place.To.String()); emergency {
-		return rest.FailAt(http.StatusUnprocessableEntity, "/phone_number", field.OutOfRange,
-			"%s is an emergency number here, which is never called for this.", place.To)
+	if err := noEmergency(snapshot, c, "/phone_number", place.To); err != nil {
+		return err
 	}
 	if !hasGateway(snapshot.Gateways(c.Account)) {
 		return rest.Fail(http.StatusUnprocessableEntity, rest.CodeUnprocessable,
 			"The account has no gateway that is enabled, so no call can be placed. "+
 				"A key with the scope %q makes one at /tollgate/v1/gateways.", ScopeCarrier)
 	}
+	return s.wouldBeLetIn(ctx, snapshot, c, place, "/phone_number", now)
+}
+
+// noEmergency refuses an emergency number, which is never called for trial.
+func noEmergency(snapshot *policy.Snapshot, c *policy.Connection, pointer string, to e164.Number) error {
+	if _, emergency := c.Emergency(snapshot.Account(c.Account), to.String()); emergency {
+		return rest.FailAt(http.StatusUnprocessableEntity, pointer, field.OutOfRange,
+			"%s is an emergency number here, which is never called for this.", to)
+	}
+	return nil
+}
+
+// wouldBeLetIn describes what would refuse a call of a connection.
+func (s *server) wouldBeLetIn(ctx context.Context, snapshot *policy.Snapshot, c *policy.Connection,
+	place *verification.Call, pointer string, now time.Time) error {
 	attempt := admission.Call{ID: place.ID, Connection: c.ID, Identity: policy.IdentityKnown, Source: c.AnySource(),
 		From: place.From.String(), To: place.To.String(), MaxSecs: admission.WholeSecs(s.MaxCall())}
 	use, err := s.usage(ctx, c.Account, snapshot, &attempt, now)
@@ -351,8 +365,8 @@ func (s *server) mayCall(ctx context.Context, snapshot *policy.Snapshot, c *poli
 	if d.Allow {
 		return nil
 	}
-	return rest.FailAt(http.StatusUnprocessableEntity, "/phone_number", rest.CodeUnprocessable,
-		"The call that would say the code is refused, as every call of connection %s to %s would be: %s (%s). %s",
+	return rest.FailAt(http.StatusUnprocessableEntity, pointer, rest.CodeUnprocessable,
+		"The call is refused, as every call of connection %s to %s would be: %s (%s). %s",
 		c.ID, place.To, d.Phrase(), d.Reason, d.Reason.Fix())
 }
 

@@ -715,7 +715,8 @@ func TestEffectsFitMethodsAndScopes(t *testing.T) {
 			t.Errorf("%s is a GET that changes something", op.ID)
 		}
 		changes := op.Scope == ScopeWrite || op.Scope == ScopeCarrier || op.Scope == ScopeAdmin && op.Method != http.MethodGet
-		if changes != op.Writes() {
+		// A check of a gateway changes nothing here, but speaks to a carrier in the operator's name.
+		if changes != op.Writes() && op.ID != "check_gateway" {
 			t.Errorf("%s has the scope %q, and writes is %t", op.ID, op.Scope, op.Writes())
 		}
 	}

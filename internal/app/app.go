@@ -174,7 +174,7 @@ func (a *App) build(ctx context.Context) error {
 	a.http.Handler = api.New(api.Config{
 		Guard:  a.http,
 		Stores: StoresOf(a.store), Live: live, Clock: time.Now, Logger: a.logger, Version: a.config.Version,
-		Vault: a.vault, GatewayHealth: a.sip.Health, CheckGateway: a.checkGateway, GatewayForbidden: a.sip.Forbidden,
+		Vault: a.vault, GatewayHealth: a.sip.Health, TryGateway: a.sip.Check, CheckGateway: a.checkGateway, GatewayForbidden: a.sip.Forbidden,
 		MaxCall:          a.sip.MaxCall,
 		WebhookPublicKey: signer.PublicKey(), CheckWebhook: client.Validate, Downloads: downloads,
 		Rejected: a.metrics.EventRejected, LoginFailed: a.metrics.LoginFailed,

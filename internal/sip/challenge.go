@@ -207,3 +207,12 @@ func (c *challenge) answer(user User, method, uri string, body []byte) Credentia
 	out.Response = d.sum(ha1, c.nonce, countText(out.Count), out.Cnonce, out.QOP, request)
 	return out
 }
+
+// ChallengeOf is for whom a challenge asks, and with what algorithm: for people to read.
+func ChallengeOf(value string) (realm, algorithm string) {
+	c, _ := readChallenge(value)
+	if c.algorithm == "" {
+		c.algorithm = "MD5"
+	}
+	return c.realm, c.algorithm
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/admission"
@@ -45,6 +46,8 @@ type trunk struct {
 
 	// streamsFrom is from when on a large request may go by TCP where UDP is the rule.
 	streamsFrom time.Time
+
+	checking atomic.Bool // Check is at it
 
 	probe probe // of its shard's goroutine alone
 }
