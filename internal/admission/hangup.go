@@ -46,7 +46,7 @@ func (s *State) hangUp(c *HangUp) Result {
 	case l.HungUpMicros == 0:
 		// 0 stands for no mark.
 		l.HungUpMicros = max(s.now, 1)
-		l.HungUpBy = c.By[:min(len(c.By), MaxHangUpBy)]
+		l.HungUpBy = new(Requester(c.By[:min(len(c.By), MaxHangUpBy)]))
 		s.dirtyLeases[l.ID] = struct{}{}
 		if IsSwitchID(l.ID) {
 			s.events = append(s.events, Event{Kind: EventHangUp, AtMicros: s.now, Account: l.Account, Profile: l.Profile,
@@ -71,6 +71,17 @@ func (l *Lease) endNow(r Result) Result {
 	return r
 }
 
+// Requester is who requested the hang-up of a call. Few calls have one, so that leases point to it.
+type Requester string
+
+// String implements fmt.Stringer; "" for none.
+func (r *Requester) String() string {
+	if r == nil {
+		return ""
+	}
+	return string(*r)
+}
+
 // noteHangUp writes into the record of a call who had it ended. A side that hung up
 // by itself before the news reached the call ended it.
 func (l *Lease) noteHangUp(r *record.Call, e *Ending) {
@@ -83,7 +94,7 @@ func (l *Lease) noteHangUp(r *record.Call, e *Ending) {
 	default:
 		return
 	}
-	r.HangupSource, r.HungUpBy = record.SideTollgate, l.HungUpBy
+	r.HangupSource, r.HungUpBy = record.SideTollgate, l.HungUpBy.String()
 	if r.HangupCause == "" {
 		r.HangupCause = causeNormal
 	}

@@ -24,11 +24,16 @@ type Lease struct {
 	Account, Profile, Connection id.ID
 	BillingGroup                 *uuid.UUID
 	Caller, Callee               e164.Number
-	Country                      e164.Country
 	SIPCallID                    string
-	Emergency                    bool // holds no channel and no money, see emergency.go
-	Rate                         rating.Rate
-	Decision                     []byte // encoded, see Decision.Append
+
+	// A live call keeps a lease, so what is small stands together.
+
+	Country   e164.Country
+	Emergency bool  // holds no channel and no money, see emergency.go
+	MaxSecs   int32 // the call may never last longer; 0 for no limit
+
+	Rate     rating.Rate
+	Decision []byte // encoded, see Decision.Append
 
 	ReservedMicros int64
 	AnsweredMicros int64 // 0 while ringing
@@ -36,14 +41,13 @@ type Lease struct {
 	Gateway        id.ID
 	Teardown       []byte // the owner's own note on how to end the call after a crash
 
-	MaxSecs     int64 // the call may never last longer; 0 for no limit
 	GrantedSecs int64 // for so much of the call there is money, from its answer on
 	PostedSecs  int64 // of those, how many are posted
 	Posted      []record.Slice
 	Held        []Hold // in order, from PostedSecs to GrantedSecs
 
-	HungUpMicros int64  // when the hang-up of the call was requested, 0 for never; see HangUp
-	HungUpBy     string // who that was
+	HungUpMicros int64      // when the hang-up of the call was requested, 0 for never; see HangUp
+	HungUpBy     *Requester // who that was; nil for never
 }
 
 // Hold is money held for one part of a call, booked to the day in which that
@@ -339,7 +343,7 @@ func (s *State) reserve(p *policy.Snapshot, c *Reserve) Result {
 		Caller: d.Facts.Caller, Callee: d.Facts.Callee, Country: d.Facts.Class.Country,
 		Emergency: d.Facts.Emergency, Rate: d.Facts.Rate, Decision: d.Append(nil),
 		ReservedMicros: s.now, ExpiresMicros: s.now + SetupTTL.Microseconds(),
-		GrantedSecs: d.Facts.FirstGrantSecs, MaxSecs: d.Facts.MaxSecs(),
+		GrantedSecs: d.Facts.FirstGrantSecs, MaxSecs: int32(d.Facts.MaxSecs()),
 	}
 	if profile := p.Profile(l.Profile); profile != nil {
 		l.BillingGroup = profile.BillingGroup

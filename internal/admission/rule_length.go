@@ -36,7 +36,7 @@ var lengthRule = rule{
 	},
 	next: func(_ *State, _ *policy.Snapshot, l *Lease, r room) room {
 		if l.MaxSecs > 0 {
-			r.mostSecs = min(r.mostSecs, l.MaxSecs-l.GrantedSecs)
+			r.mostSecs = min(r.mostSecs, int64(l.MaxSecs)-l.GrantedSecs)
 		}
 		return r
 	},
@@ -78,7 +78,7 @@ func (f *Facts) MaxSecs() (least int64) {
 // for it may reach further, since increments are paid whole.
 func (l *Lease) AllowedSecs() int64 {
 	if l.MaxSecs > 0 {
-		return min(l.GrantedSecs, l.MaxSecs)
+		return min(l.GrantedSecs, int64(l.MaxSecs))
 	}
 	return l.GrantedSecs
 }
@@ -86,7 +86,7 @@ func (l *Lease) AllowedSecs() int64 {
 // grant puts into a result how long the call may last.
 func (l *Lease) grant(r Result) Result {
 	r.GrantedSecs = l.AllowedSecs()
-	r.MaxSecs = l.MaxSecs
+	r.MaxSecs = int64(l.MaxSecs)
 	r.HungUp = l.HungUpMicros != 0
 	return r
 }

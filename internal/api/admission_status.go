@@ -110,7 +110,7 @@ func viewLiveAdmission(c *store.LiveCall) admissionStatus {
 	if due := l.DueMicros(); due != 0 {
 		v.GrantSecs = new(l.AllowedSecs())
 		v.ExpiresAt = timeOrNull(due)
-		v.MaxCallSecs = limitOrNull(l.MaxSecs)
+		v.MaxCallSecs = limitOrNull(int64(l.MaxSecs))
 	}
 	for _, posted := range l.Posted {
 		*v.Posted = money.Add(*v.Posted, posted.Cost)

@@ -93,7 +93,7 @@ func testHangUps(t *testing.T, open Opener) {
 	// The mark outlives the process; a node that was not told sees it with the renewal.
 	b.reopen(t, open)
 	if live := value(b.LiveCall(ctx, b.account.ID, up.Call.ID))(t); live.Lease.HungUpMicros != b.clock.Now().UnixMicro() ||
-		live.Lease.HungUpBy != byTest.By {
+		live.Lease.HungUpBy.String() != byTest.By {
 		t.Errorf("after a restart: %+v", live.Lease)
 	}
 	if r := b.do(t, admission.Renew{ID: up.Call.ID, Elapsed: 20 * time.Second, GrantedSecs: 60}); !r.HungUp || r.Extended {

@@ -42,6 +42,8 @@ func packHold(c *packed.Coder, h *admission.Hold) {
 	packed.Ints(c, &h.Cost)
 }
 
+func packRequester(c *packed.Coder, r *admission.Requester) { c.Text((*string)(r)) }
+
 // packLease writes or reads what a lease has beside its account and id.
 func packLease(c *packed.Coder, l *admission.Lease) {
 	c.UUID(&l.Owner)
@@ -53,11 +55,12 @@ func packLease(c *packed.Coder, l *admission.Lease) {
 	c.Bytes(&l.Decision)
 	packed.Ints(c, &l.ReservedMicros, &l.AnsweredMicros, &l.ExpiresMicros)
 	c.Bytes(&l.Teardown)
-	packed.Ints(c, &l.GrantedSecs, &l.PostedSecs, &l.MaxSecs)
+	packed.Ints(c, &l.GrantedSecs, &l.PostedSecs)
+	packed.Ints(c, &l.MaxSecs)
 	packed.List(c, &l.Posted, packSlice)
 	packed.List(c, &l.Held, packHold)
 	packed.Ints(c, &l.HungUpMicros)
-	c.Text(&l.HungUpBy)
+	packed.Optional(c, &l.HungUpBy, packRequester)
 	packed.Ints(c, &l.Caller, &l.Callee)
 	country := l.Country.Alpha2() // the numbers of countries may change between releases
 	if c.Text(&country); c.Reading() {
