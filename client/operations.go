@@ -2001,8 +2001,8 @@ type RateDecksChangesQuery struct {
 // ChangesPage reads one page. The prefixes whose price differs, in the order of their digits.
 func (r RateDecks) ChangesPage(
 	ctx context.Context, id string, query RateDecksChangesQuery, options ...CallOption,
-) (Page[RateDeckChange], error) {
-	return page[RateDeckChange](ctx, r.client, call{
+) (Page[RateDeckDifference], error) {
+	return page[RateDeckDifference](ctx, r.client, call{
 		method: http.MethodGet,
 		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/compare/prefixes",
 		query:  query,
@@ -2014,8 +2014,8 @@ func (r RateDecks) ChangesPage(
 // price differs, in the order of their digits.
 func (r RateDecks) Changes(
 	ctx context.Context, id string, query RateDecksChangesQuery, options ...CallOption,
-) iter.Seq2[RateDeckChange, error] {
-	return all[RateDeckChange](ctx, r.client, call{
+) iter.Seq2[RateDeckDifference, error] {
+	return all[RateDeckDifference](ctx, r.client, call{
 		method: http.MethodGet,
 		path:   "/tollgate/v1/rate_decks/" + url.PathEscape(id) + "/compare/prefixes",
 		query:  query,

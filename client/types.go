@@ -834,7 +834,7 @@ type CommandResult struct {
 	Result  string `json:"result"`
 }
 
-// ComparedRate is after of RateDeckChange.
+// ComparedRate is after of RateDeckDifference.
 type ComparedRate struct {
 	// Price of the answer in USD.
 	ConnectFee     Decimal `json:"connect_fee"`
@@ -3027,8 +3027,8 @@ type RateDeck struct {
 	UpdatedAt  time.Time `json:"updated_at"`
 }
 
-// RateDeckChange is what RateDecks.Changes answers with.
-type RateDeckChange struct {
+// RateDeckDifference is what RateDecks.Changes answers with.
+type RateDeckDifference struct {
 	RecordType string `json:"record_type"`
 	// The price in this deck; null for none.
 	After *ComparedRate `json:"after"`
@@ -3037,8 +3037,8 @@ type RateDeckChange struct {
 	// Their seconds.
 	CallSec int64 `json:"call_sec"`
 	// Answered calls of the last 30 days to numbers that have no longer prefix.
-	Calls  int64                `json:"calls"`
-	Change RateDeckChangeChange `json:"change"`
+	Calls  int64                    `json:"calls"`
+	Change RateDeckDifferenceChange `json:"change"`
 	// What they cost by this deck in USD, without rounding to increments.
 	CostAfter Decimal `json:"cost_after"`
 	// What they cost by the other deck in USD, without rounding to increments.
@@ -4338,17 +4338,17 @@ const (
 	RTCPSettingsPortRTPPlus1 RTCPSettingsPort = "rtp+1"
 )
 
-// RateDeckChangeChange is one of a list of values. A newer server may have more of them.
-type RateDeckChangeChange string
+// RateDeckDifferenceChange is one of a list of values. A newer server may have more of them.
+type RateDeckDifferenceChange string
 
-// The values of RateDeckChangeChange.
+// The values of RateDeckDifferenceChange.
 const (
-	RateDeckChangeChangeAdded   RateDeckChangeChange = "added"
-	RateDeckChangeChangeGone    RateDeckChangeChange = "gone"
-	RateDeckChangeChangeDearer  RateDeckChangeChange = "dearer"
-	RateDeckChangeChangeCheaper RateDeckChangeChange = "cheaper"
-	RateDeckChangeChangeMixed   RateDeckChangeChange = "mixed"
-	RateDeckChangeChangeSame    RateDeckChangeChange = "same"
+	RateDeckDifferenceChangeAdded   RateDeckDifferenceChange = "added"
+	RateDeckDifferenceChangeGone    RateDeckDifferenceChange = "gone"
+	RateDeckDifferenceChangeDearer  RateDeckDifferenceChange = "dearer"
+	RateDeckDifferenceChangeCheaper RateDeckDifferenceChange = "cheaper"
+	RateDeckDifferenceChangeMixed   RateDeckDifferenceChange = "mixed"
+	RateDeckDifferenceChangeSame    RateDeckDifferenceChange = "same"
 )
 
 // RecordingChannels is one of a list of values. A newer server may have more of them.

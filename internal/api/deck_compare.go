@@ -74,7 +74,7 @@ func (s *comparisonSum) add(c *rating.Compared) {
 
 // comparedPrefixView is a prefix whose price differs.
 type comparedPrefixView struct {
-	RecordType  string        `json:"record_type" enum:"rate_deck_change"`
+	RecordType  string        `json:"record_type" enum:"rate_deck_difference"`
 	Prefix      string        `json:"prefix"`
 	Description string        `json:"description"`
 	CountryCode *string       `json:"country_code" doc:"ISO 3166-1 alpha-2; null for none, and for prefixes of several, such as 1."`
@@ -111,7 +111,7 @@ func (s *server) deckComparisonOperations() []rest.Operation {
 			Summary: "What changes when the deck takes the place of another one, by country and weighed by the calls of the " +
 				"last 30 days. A prefix that one deck does not have is compared with the shorter one that prices its numbers.",
 			Handle: s.compareDecks},
-		{Method: http.MethodGet, Path: path + "/prefixes", ID: "list_rate_deck_changes", Noun: "rate_deck_change",
+		{Method: http.MethodGet, Path: path + "/prefixes", ID: "list_rate_deck_changes", Noun: "rate_deck_difference",
 			Tag: "Rate decks", Scope: ScopeRead, Status: http.StatusOK, Answer: schemaOf[comparedPrefixView](),
 			Shape:   rest.Table,
 			Summary: "The prefixes whose price differs, in the order of their digits.",
@@ -290,7 +290,7 @@ func viewCompared(c *rating.Compared) comparedPrefixView {
 		}
 		return &comparedRate{p.Prefix, p.Rate.PerMinute, p.Rate.ConnectFee, p.Rate.FirstIncrement, p.Rate.Increment}
 	}
-	return comparedPrefixView{RecordType: "rate_deck_change", Prefix: c.Prefix, Description: c.Description,
+	return comparedPrefixView{RecordType: "rate_deck_difference", Prefix: c.Prefix, Description: c.Description,
 		CountryCode: textOrNull(prefixCountry(c.Prefix)), Change: string(c.Change), Before: price(c.Before),
 		After: price(c.After), Calls: c.Traffic.Calls, CallSecs: c.Traffic.Secs, CostBefore: c.Before.Cost(&c.Traffic),
 		CostAfter: c.After.Cost(&c.Traffic)}

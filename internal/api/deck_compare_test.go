@@ -60,10 +60,11 @@ func TestDeckComparison(t *testing.T) {
 			"increment": 60.0}
 	}
 	want := []map[string]any{
-		{"record_type": "rate_deck_change", "prefix": "4474", "description": "UK mobile", "country_code": "GB",
+		{"record_type": "rate_deck_difference", "prefix": "4474", "description": "UK mobile", "country_code": "GB",
 			"change": "cheaper", "before": rate("4474", "0.10"), "after": rate("44", "0.02"), "calls": 1.0, "call_sec": 90.0,
 			"cost_before": "0.15", "cost_after": "0.03"},
-		{"record_type": "rate_deck_change", "prefix": "49", "description": "Germany", "country_code": "DE", "change": "added",
+		{"record_type": "rate_deck_difference", "prefix": "49", "description": "Germany", "country_code": "DE",
+			"change": "added",
 			"before": nil, "after": rate("49", "0.01"), "calls": 0.0, "call_sec": 0.0, "cost_before": "0.00",
 			"cost_after": "0.00"}}
 	if diff := gocmp.Diff(want, list); diff != "" {
