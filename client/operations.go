@@ -1091,6 +1091,8 @@ type DetailRecordsQuery struct {
 	Emergency *bool `query:"filter[emergency]"`
 	// Only objects with this attestation. One of A, B, C.
 	Attestation string `query:"filter[attestation]"`
+	// Only objects with this route_id.
+	RouteID string `query:"filter[route_id]"`
 	// Only records of calls by connections with this name.
 	ConnectionName string `query:"filter[connection_name]"`
 	// Only records of calls by connections whose name contains this text, without regard to case.
@@ -2193,6 +2195,70 @@ func (r Recordings) Delete(ctx context.Context, id string, options ...CallOption
 func (r Recordings) Get(ctx context.Context, id string, options ...CallOption) (Recording, error) {
 	return one[Recording](ctx, r.client, call{
 		method: http.MethodGet, path: "/v2/recordings/" + url.PathEscape(id), safe: true,
+	}, options)
+}
+
+// Routes has the operations of routes.
+type Routes struct{ client *Client }
+
+// Routes is for requests to /tollgate/v1/routes.
+func (c *Client) Routes() Routes { return Routes{c} }
+
+// RoutesQuery is the query of Routes.All. Fields that are zero are not sent.
+type RoutesQuery struct {
+	// The page, from 1. A page past the last one is empty.
+	Page int `query:"page[number]"`
+	// How many objects a page has.
+	Size int `query:"page[size]"`
+	// Only objects whose name contains this text, without regard to case.
+	NameContains string `query:"filter[name][contains]"`
+	// Only objects with this name.
+	Name string `query:"filter[name]"`
+	// The field to sort by; a minus before it sorts descending. Known are created_at, name, priority.
+	Sort []string `query:"sort"`
+}
+
+// Page reads one page. List them.
+func (r Routes) Page(ctx context.Context, query RoutesQuery, options ...CallOption) (Page[Route], error) {
+	return page[Route](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/routes", query: query, safe: true,
+	}, options)
+}
+
+// All walks through the list from the query's page on, until an error. List them.
+func (r Routes) All(ctx context.Context, query RoutesQuery, options ...CallOption) iter.Seq2[Route, error] {
+	return all[Route](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/routes", query: query, safe: true,
+	}, options)
+}
+
+// Create one.
+func (r Routes) Create(ctx context.Context, params RouteParams, options ...CallOption) (Route, error) {
+	return one[Route](ctx, r.client, call{
+		method: http.MethodPost, path: "/tollgate/v1/routes", body: params,
+	}, options)
+}
+
+// Delete one. The answer is what was deleted.
+func (r Routes) Delete(ctx context.Context, id string, options ...CallOption) (Route, error) {
+	return one[Route](ctx, r.client, call{
+		method: http.MethodDelete, path: "/tollgate/v1/routes/" + url.PathEscape(id),
+	}, options)
+}
+
+// Get one.
+func (r Routes) Get(ctx context.Context, id string, options ...CallOption) (Route, error) {
+	return one[Route](ctx, r.client, call{
+		method: http.MethodGet, path: "/tollgate/v1/routes/" + url.PathEscape(id), safe: true,
+	}, options)
+}
+
+// Update: change what the request names (RFC 7396); null sets a field to its default.
+func (r Routes) Update(
+	ctx context.Context, id string, params RouteParams, options ...CallOption,
+) (Route, error) {
+	return one[Route](ctx, r.client, call{
+		method: http.MethodPatch, path: "/tollgate/v1/routes/" + url.PathEscape(id), body: params,
 	}, options)
 }
 

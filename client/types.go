@@ -1199,12 +1199,14 @@ type Decision struct {
 	Rate       *Decimal `json:"rate"`
 	RateDeckID *string  `json:"rate_deck_id"`
 	// One of a fixed list: allowed, or why not.
-	Reason    string `json:"reason"`
-	Rules     []Step `json:"rules"`
-	SIPPhrase string `json:"sip_phrase"`
-	SIPStatus int64  `json:"sip_status"`
-	TNType    string `json:"tn_type"`
-	To        string `json:"to"`
+	Reason string `json:"reason"`
+	// The route that chose the gateways, or refuses the call; null for none.
+	RouteID   *string `json:"route_id"`
+	Rules     []Step  `json:"rules"`
+	SIPPhrase string  `json:"sip_phrase"`
+	SIPStatus int64   `json:"sip_status"`
+	TNType    string  `json:"tn_type"`
+	To        string  `json:"to"`
 }
 
 // DeleteRecordingsParams is what Recordings.DeleteAll takes.
@@ -1297,6 +1299,8 @@ type DetailRecord struct {
 	// none that are deleted.
 	RecordingIDs []string   `json:"recording_ids"`
 	RingingAt    *time.Time `json:"ringing_at"`
+	// The route that chose the gateways, or refused the call; null for none.
+	RouteID *string `json:"route_id"`
 	// Always null: see attestation.
 	ShakenStir *string `json:"shaken_stir"`
 	// Answered, and up for at most 6 seconds.
@@ -1869,22 +1873,27 @@ type Forecast struct {
 	FirstGrantSec     int64     `json:"first_grant_sec"`
 	FirstIncrement    *int64    `json:"first_increment"`
 	// What would let the call through.
-	Fix                         *string `json:"fix"`
-	From                        string  `json:"from"`
-	Increment                   *int64  `json:"increment"`
-	NumberRange                 *string `json:"number_range"`
-	OutboundVoiceProfileID      *string `json:"outbound_voice_profile_id"`
-	OutboundVoiceProfileVersion int64   `json:"outbound_voice_profile_version"`
+	Fix  *string `json:"fix"`
+	From string  `json:"from"`
+	// The gateways that the call would try, in their order; empty when it is refused. An order by
+	// weight is one draw of many.
+	Gateways                    []HuntStep `json:"gateways"`
+	Increment                   *int64     `json:"increment"`
+	NumberRange                 *string    `json:"number_range"`
+	OutboundVoiceProfileID      *string    `json:"outbound_voice_profile_id"`
+	OutboundVoiceProfileVersion int64      `json:"outbound_voice_profile_version"`
 	// Price per minute in USD; null without a rate.
 	Rate       *Decimal `json:"rate"`
 	RateDeckID *string  `json:"rate_deck_id"`
 	// One of a fixed list: allowed, or why not.
-	Reason    string `json:"reason"`
-	Rules     []Step `json:"rules"`
-	SIPPhrase string `json:"sip_phrase"`
-	SIPStatus int64  `json:"sip_status"`
-	TNType    string `json:"tn_type"`
-	To        string `json:"to"`
+	Reason string `json:"reason"`
+	// The route that chose the gateways, or refuses the call; null for none.
+	RouteID   *string `json:"route_id"`
+	Rules     []Step  `json:"rules"`
+	SIPPhrase string  `json:"sip_phrase"`
+	SIPStatus int64   `json:"sip_status"`
+	TNType    string  `json:"tn_type"`
+	To        string  `json:"to"`
 	// By what a SIP request is recognised as one of the connection. Where there is nothing, only a
 	// switch that names the connection brings its calls.
 	WaysIn []WaysIn `json:"ways_in"`
@@ -2208,6 +2217,15 @@ type Health struct {
 	State HealthState `json:"state"`
 	// When a gateway that is tripped or resting is tried again.
 	Until *time.Time `json:"until"`
+}
+
+// HuntStep is gateways of Forecast.
+type HuntStep struct {
+	Address   string  `json:"address"`
+	GatewayID *string `json:"gateway_id"`
+	Name      string  `json:"name"`
+	// The called number as the gateway would get it.
+	Number string `json:"number"`
 }
 
 // IP is what IPs.List answers with.
@@ -3215,6 +3233,134 @@ type RestartSwitchParams struct {
 type RotateAPIKeyParams struct {
 	// How long the secret of before is taken too, in seconds. Default: a day.
 	GraceSecs Field[int64] `json:"grace_secs,omitzero"`
+}
+
+// Route is what Routes.List answers with.
+type Route struct {
+	ID         string `json:"id"`
+	RecordType string `json:"record_type"`
+	// send tries the gateways; refuse refuses the call.
+	Action  RouteAction `json:"action"`
+	Enabled bool        `json:"enabled"`
+	// Where the calls go, with action send. A gateway that is disabled is passed over. One call tries
+	// at most 16 gateways by routes.
+	Gateways []RouteGateway `json:"gateways"`
+	// Which calls it is for: those that meet every condition. Without conditions it is for all calls.
+	Match RouteMatch `json:"match"`
+	Name  string     `json:"name"`
+	// priority tries the gateways as they are listed, weight in an order drawn for each call by their
+	// weights.
+	Order RouteOrder `json:"order"`
+	// Routes with a lower value are looked at first; among equals that with the longest matching
+	// prefix, then that with more conditions in match.
+	Priority int64 `json:"priority"`
+	// Whether no other gateway is tried. If false, the gateways of the next route that matches
+	// follow, and those of the account after the last one.
+	Stop      bool      `json:"stop"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RouteGateway is gateways of Route.
+type RouteGateway struct {
+	GatewayID *string `json:"gateway_id"`
+	// Its share of the calls with order weight; 1 if it is left out.
+	Weight *int64 `json:"weight,omitzero"`
+}
+
+// RouteGatewayParams is gateways of RouteParams.
+type RouteGatewayParams struct {
+	GatewayID Field[string] `json:"gateway_id,omitzero"`
+	// Its share of the calls with order weight; 1 if it is left out.
+	Weight Field[int64] `json:"weight,omitzero"`
+}
+
+// RouteMatch is match of Route.
+type RouteMatch struct {
+	// First digits of the caller's number, as it is shown after ani_override.
+	CallerPrefixes []string `json:"caller_prefixes"`
+	// Countries of the called number, ISO 3166-1 alpha-2, and ranges that belong to no country, such
+	// as +881.
+	Countries []string `json:"countries"`
+	// Number lists, one of which allows the call's number.
+	NumberListIDs []*string `json:"number_list_ids"`
+	// Types of the called number, such as mobile.
+	NumberTypes []string `json:"number_types"`
+	// Profiles whose calls it is for.
+	OutboundVoiceProfileIDs []*string `json:"outbound_voice_profile_ids"`
+	// First digits of the called number, calling code first, such as +4420. The longest that matches
+	// counts.
+	Prefixes []string `json:"prefixes"`
+	// When it is in force; null for always.
+	Time *RouteTime `json:"time"`
+}
+
+// RouteMatchParams is match of RouteParams.
+type RouteMatchParams struct {
+	// First digits of the caller's number, as it is shown after ani_override.
+	CallerPrefixes Field[[]string] `json:"caller_prefixes,omitzero"`
+	// Countries of the called number, ISO 3166-1 alpha-2, and ranges that belong to no country, such
+	// as +881.
+	Countries Field[[]string] `json:"countries,omitzero"`
+	// Number lists, one of which allows the call's number.
+	NumberListIDs Field[[]*string] `json:"number_list_ids,omitzero"`
+	// Types of the called number, such as mobile.
+	NumberTypes Field[[]string] `json:"number_types,omitzero"`
+	// Profiles whose calls it is for.
+	OutboundVoiceProfileIDs Field[[]*string] `json:"outbound_voice_profile_ids,omitzero"`
+	// First digits of the called number, calling code first, such as +4420. The longest that matches
+	// counts.
+	Prefixes Field[[]string] `json:"prefixes,omitzero"`
+	// When it is in force; null for always.
+	Time Field[RouteTimeParams] `json:"time,omitzero"`
+}
+
+// RouteParams is what Routes.Create takes.
+type RouteParams struct {
+	// send tries the gateways; refuse refuses the call.
+	Action  Field[RouteAction] `json:"action,omitzero"`
+	Enabled Field[bool]        `json:"enabled,omitzero"`
+	// Where the calls go, with action send. A gateway that is disabled is passed over. One call tries
+	// at most 16 gateways by routes.
+	Gateways Field[[]RouteGatewayParams] `json:"gateways,omitzero"`
+	// Which calls it is for: those that meet every condition. Without conditions it is for all calls.
+	Match Field[RouteMatchParams] `json:"match,omitzero"`
+	Name  Field[string]           `json:"name,omitzero"`
+	// priority tries the gateways as they are listed, weight in an order drawn for each call by their
+	// weights.
+	Order Field[RouteOrder] `json:"order,omitzero"`
+	// Routes with a lower value are looked at first; among equals that with the longest matching
+	// prefix, then that with more conditions in match.
+	Priority Field[int64] `json:"priority,omitzero"`
+	// Whether no other gateway is tried. If false, the gateways of the next route that matches
+	// follow, and those of the account after the last one.
+	Stop Field[bool] `json:"stop,omitzero"`
+}
+
+// RouteTime is time of RouteMatch.
+type RouteTime struct {
+	// The days on which that begins: mon, tue, wed, thu, fri, sat and sun; empty for every day.
+	Days []string `json:"days"`
+	// Until this time of day, itself not included; null for midnight. Before start_time, it is on the
+	// next day.
+	EndTime *string `json:"end_time"`
+	// From this time of day on: HH:MM or HH:MM:SS; null for midnight.
+	StartTime *string `json:"start_time"`
+	// An IANA time zone such as America/New_York; null means UTC.
+	TimeZone *string `json:"time_zone"`
+}
+
+// RouteTimeParams is time of RouteMatchParams.
+type RouteTimeParams struct {
+	// The days on which that begins: mon, tue, wed, thu, fri, sat and sun; empty for every day.
+	Days Field[[]string] `json:"days,omitzero"`
+	// Until this time of day, itself not included; null for midnight. Before start_time, it is on the
+	// next day.
+	EndTime Field[string] `json:"end_time,omitzero"`
+	// From this time of day on: HH:MM or HH:MM:SS; null for midnight.
+	StartTime Field[string] `json:"start_time,omitzero"`
+	// An IANA time zone such as America/New_York; null means UTC.
+	TimeZone Field[string] `json:"time_zone,omitzero"`
 }
 
 // SIPMessage is what Calls.Trace answers with.
@@ -4389,6 +4535,24 @@ const (
 	RegistrationStateExpired       RegistrationState = "Expired"
 	RegistrationStateRegistered    RegistrationState = "Registered"
 	RegistrationStateUnregistered  RegistrationState = "Unregistered"
+)
+
+// RouteAction is one of a list of values. A newer server may have more of them.
+type RouteAction string
+
+// The values of RouteAction.
+const (
+	RouteActionSend   RouteAction = "send"
+	RouteActionRefuse RouteAction = "refuse"
+)
+
+// RouteOrder is one of a list of values. A newer server may have more of them.
+type RouteOrder string
+
+// The values of RouteOrder.
+const (
+	RouteOrderPriority RouteOrder = "priority"
+	RouteOrderWeight   RouteOrder = "weight"
 )
 
 // SIPMessageDirection is one of a list of values. A newer server may have more of them.

@@ -29,6 +29,7 @@ type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the gateway and its API."`
 	Demo        demoCommand        `cmd:"" help:"Start all of it in a temporary folder, place real calls, and tell the outcome of each."`
 	Call        callCommand        `cmd:"" help:"Place one test call through a running server."`
+	Check       checkCommand       `cmd:"" help:"Tell how a call to a number would be decided, and which gateways it would try."`
 	Trace       traceCommand       `cmd:"" help:"Show the SIP messages of one call."`
 	Gateways    gatewaysCommand    `cmd:"" help:"Find out what the carrier of a gateway does."`
 	Audit       auditCommand       `cmd:"" help:"Check what was recorded of calls, charges and changes."`

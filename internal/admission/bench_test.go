@@ -13,14 +13,42 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/rating"
+	"github.com/tollgate/tollgate/internal/routing"
 )
 
 // BenchmarkDecide decides calls of random connections to random numbers, with
 // 10,000 profiles, 100,000 connections and a deck of 500,000 prefixes.
-func BenchmarkDecide(b *testing.B) {
+func BenchmarkDecide(b *testing.B) { benchmarkDecide(b) }
+
+// BenchmarkDecideWithRoutes has 1,000 routes besides, of prefixes, countries and profiles.
+func BenchmarkDecideWithRoutes(b *testing.B) {
+	var changes []policy.Change
+	for i := range 1000 {
+		r := routing.NewRoute()
+		r.ID, r.AccountID, r.Stop = id.ID(i+1), testAccount, i%2 == 0
+		r.Gateways = []routing.RouteGateway{{Gateway: 7, Weight: 2}, {Gateway: 8, Weight: 1}}
+		switch i % 4 {
+		case 0:
+			r.Match.Prefixes = []string{fmt.Sprintf("+1%d", 201+i%700)}
+		case 1:
+			r.Match.Prefixes = []string{fmt.Sprintf("+1%d%d", 201+i%700, i%10)}
+		case 2:
+			r.Match.Profiles = []id.ID{id.ID(10_000 + i)}
+		case 3:
+			r.Match.Countries, r.Match.Profiles = []string{"US"}, []id.ID{id.ID(10_000 + i)}
+		}
+		changes = append(changes, policy.PutRoute(&r))
+	}
+	benchmarkDecide(b, changes...)
+}
+
+func benchmarkDecide(b *testing.B, changes ...policy.Change) {
 	const profiles, connections, prefixes = 10_000, 100_000, 500_000
 	random := rand.New(rand.NewPCG(1, 2))
-	s := largeSnapshot(b, profiles, connections, largeDeck(b, random, prefixes))
+	s, err := largeSnapshot(b, profiles, connections, largeDeck(b, random, prefixes)).With(changes...)
+	if err != nil {
+		b.Fatal(err)
+	}
 	calls := make([]Call, 1<<14)
 	for i := range calls {
 		calls[i] = Call{

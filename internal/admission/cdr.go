@@ -17,6 +17,7 @@ func refusalRecord(d *Decision, c *Call) *record.Call {
 		SIPStatus: int32(d.Reason.Status()), SIPPhrase: d.Phrase(),
 		HangupCause: "call_rejected", HangupSource: record.SideTollgate,
 		Rate: f.Rate, RatePrefix: f.ratePrefix(), Decision: d.Append(nil), Emergency: f.Emergency, Attestation: f.Attestation,
+		RouteID: f.Route,
 	}
 	classifySource(r)
 	return r
@@ -69,6 +70,7 @@ func leaseRecord(l *Lease, e *Ending, outcome record.Outcome) *record.Call {
 		r.Range = f.Class.Range
 		r.NumberType = f.Class.Type
 		r.RatePrefix, r.Attestation = f.ratePrefix(), f.Attestation
+		r.RouteID = f.Route
 		classifySource(r)
 	}
 	return r

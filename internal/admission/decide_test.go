@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/profile"
 	"github.com/tollgate/tollgate/internal/record"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/spendlimit"
 )
 
@@ -27,6 +28,7 @@ import (
 // are merged onto the API's defaults.
 type decisionCase struct {
 	NumberLists     []numberlist.List `json:"number_lists"`
+	Routes          []jsontext.Value  `json:"routes"` // ids from 800 on
 	Name            string            `json:"name"`
 	Unknown         bool              `json:"unknown"`
 	Identity        int               `json:"identity"`
@@ -166,6 +168,16 @@ func (c *decisionCase) decide(t *testing.T) Decision {
 		}
 		l.ID, l.AccountID = id.ID(100+i), testAccount
 		if snapshot, err = snapshot.With(policy.PutLimit(&l)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, text := range c.Routes {
+		r := routing.NewRoute()
+		if err := json.Unmarshal(text, &r, json.RejectUnknownMembers(true)); err != nil {
+			t.Fatal(err)
+		}
+		r.ID, r.AccountID = id.ID(800+i), testAccount
+		if snapshot, err = snapshot.With(policy.PutRoute(&r)); err != nil {
 			t.Fatal(err)
 		}
 	}

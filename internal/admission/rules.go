@@ -61,6 +61,7 @@ var rules = [...]rule{
 	RuleOriginate:   originateRule,
 	RuleNumberList:  numberListRule,
 	RuleSpendLimits: spendLimitsRule,
+	RuleRoute:       routeRule,
 }
 
 // NumRules is how many rules there are.
@@ -108,6 +109,7 @@ type Facts struct {
 	OriginateFacts
 	NumberListFacts
 	SpendLimits SpendLimitFacts
+	RouteFacts
 }
 
 // codeAttempt writes or reads what is no rule's own.

@@ -265,7 +265,7 @@ func (o *out) rate(f *admission.Facts) {
 func (o *out) routes(snapshot *policy.Snapshot, f *admission.Facts, call uuid.UUID) {
 	var signed *shaken.Signed // the routes have the same numbers to sign
 	o.open("routes", '[')
-	for _, g := range routing.Order(snapshot.Gateways(f.Account), callSeed(call)) {
+	for _, g := range f.Gateways(routing.Order(snapshot.Gateways(f.Account), admission.Seed(call))) {
 		if f.Emergency && !g.EmergencyRoute || o.forbidden != nil && o.forbidden(g.ID) {
 			continue
 		}

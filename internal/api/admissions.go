@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -386,6 +385,3 @@ func reportFailure(e *switchEvent, err error) error {
 	}
 	return err
 }
-
-// callSeed draws the order of routes of one call, the same at each repetition.
-func callSeed(call uuid.UUID) uint64 { return binary.BigEndian.Uint64(call[8:]) }

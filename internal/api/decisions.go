@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/policy"
 	"github.com/tollgate/tollgate/internal/record"
 	"github.com/tollgate/tollgate/internal/rest"
+	"github.com/tollgate/tollgate/internal/routing"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -50,6 +51,7 @@ type decisionView struct {
 	OutboundVoiceProfileID id.ID `json:"outbound_voice_profile_id"`
 	ProfileVersion         int64 `json:"outbound_voice_profile_version"`
 	RateDeckID             id.ID `json:"rate_deck_id"`
+	RouteID                id.ID `json:"route_id" doc:"The route that chose the gateways, or refuses the call; null for none."`
 
 	Rate           *money.Amount `json:"rate" doc:"Price per minute in USD; null without a rate."`
 	ConnectFee     *money.Amount `json:"connect_fee"`
@@ -73,7 +75,8 @@ func viewDecision(d *admission.Decision) decisionView {
 		TNType: f.Class.Type.String(), Emergency: f.Emergency,
 		Attestation: textOrNull(f.Attestation.String()), ConnectionID: f.Connection,
 		ConnectionVersion: f.ConnectionVersion, OutboundVoiceProfileID: f.Profile, ProfileVersion: f.ProfileVersion,
-		RateDeckID: f.Deck, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost, Rules: d.Explain(),
+		RateDeckID: f.Deck, RouteID: f.Route, FirstGrantSec: f.FirstGrantSecs, FirstGrantCost: f.FirstGrantCost,
+		Rules:    d.Explain(),
 		Attempts: []record.GatewayAttempt{},
 	}
 	if d.ID != uuid.Nil {
@@ -91,8 +94,34 @@ func viewDecision(d *admission.Decision) decisionView {
 // forecastView is the decision on a number that was not dialled.
 type forecastView struct {
 	decisionView
-	BudgetSecs *int64   `json:"budget_sec" doc:"How many seconds the day's budget allows this call; null when nothing limits it."`
-	WaysIn     []string `json:"ways_in" enum:"digest,ip_address" doc:"By what a SIP request is recognised as one of the connection. Where there is nothing, only a switch that names the connection brings its calls."`
+	BudgetSecs *int64     `json:"budget_sec" doc:"How many seconds the day's budget allows this call; null when nothing limits it."`
+	Gateways   []huntStep `json:"gateways" doc:"The gateways that the call would try, in their order; empty when it is refused. An order by weight is one draw of many."`
+	WaysIn     []string   `json:"ways_in" enum:"digest,ip_address" doc:"By what a SIP request is recognised as one of the connection. Where there is nothing, only a switch that names the connection brings its calls."`
+}
+
+// huntStep is a gateway that a call would try.
+type huntStep struct {
+	GatewayID id.ID  `json:"gateway_id"`
+	Name      string `json:"name"`
+	Address   string `json:"address"`
+	Number    string `json:"number" doc:"The called number as the gateway would get it."`
+}
+
+// hunt are the gateways of an allowed call.
+func hunt(snapshot *policy.Snapshot, d *admission.Decision) []huntStep {
+	f, steps := &d.Facts, []huntStep{}
+	if !d.Allow {
+		return steps
+	}
+	for _, g := range f.Gateways(routing.Order(snapshot.Gateways(f.Account), admission.Seed(d.ID))) {
+		switch {
+		case !f.Emergency:
+			steps = append(steps, huntStep{g.ID, g.Name, g.Address, g.UserPart(f.Callee)})
+		case g.EmergencyRoute:
+			steps = append(steps, huntStep{g.ID, g.Name, g.Address, f.Urgent.Number})
+		}
+	}
+	return steps
 }
 
 // forecastRequest asks about a number that was not dialled.
@@ -177,7 +206,8 @@ func (s *server) explain(ctx context.Context, in *rest.Request, shape *rest.Sche
 		return nil, err
 	}
 	d := admission.Decide(snapshot, call, use, now)
-	view := forecastView{decisionView: viewDecision(&d), BudgetSecs: budgetSecs(&d), WaysIn: []string{}}
+	view := forecastView{decisionView: viewDecision(&d), BudgetSecs: budgetSecs(&d), WaysIn: []string{},
+		Gateways: hunt(snapshot, &d)}
 	if call.Connection == noConnection {
 		view.ConnectionID = 0
 	} else if c := snapshot.Connection(call.Connection); c != nil {

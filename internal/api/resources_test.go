@@ -36,6 +36,8 @@ func resourceKinds() []kindOfResource {
 			`{"name":"gateway %d","address":"carrier.example","user_name":"u","password":"secret-of-the-carrier"}`, 201,
 			`{"name":"other"}`, "name", "name"},
 		{"/tollgate/v1/number_lists", `{"name":"list %d","matches":"callee"}`, 201, `{"name":"other"}`, "name", "name"},
+		{"/tollgate/v1/routes", `{"name":"route %d","action":"refuse","match":{"prefixes":["+44%d"]}}`, 201,
+			`{"name":"other"}`, "name", "name"},
 		{"/tollgate/v1/webhook_endpoints", `{"url":"https://hooks.example.com/%d"}`,
 			201, `{"url":"https://other.example.com/"}`, "url", "created_at"},
 	}

@@ -150,6 +150,7 @@ func (s *server) operations() []rest.Operation {
 		s.spendOperations(), s.connectionOperations(), s.ipOperations(),
 		s.recordOperations(), s.deckOperations(),
 		s.deckComparisonOperations(), s.gatewayOperations(), s.numberingOperations(), s.numberListOperations(),
+		s.routeOperations(),
 		s.spendLimitOperations(), s.decisionOperations(),
 		s.callOperations(), s.banOperations(), s.fqdnOperations(), s.recordingOperations(), s.usageReportOperations(),
 		s.callEventOperations(), s.emergencyOperations(), s.accountViewOperations(),

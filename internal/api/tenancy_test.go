@@ -17,8 +17,13 @@ import (
 // named describes what the id in a field of a body or in a filter is of, by the field's name:
 // the path under which such objects are, or "" when it names nothing of this server.
 func named(op *rest.Operation, field string) (path string, known bool) {
+	field = strings.TrimSuffix(field, "/0")
 	switch field[strings.LastIndexAny(field, "/.[")+1:] {
-	case "outbound_voice_profile_id", "outbound_voice_profile_id]", "outbound_profile_id]":
+	case "number_list_ids":
+		return "/tollgate/v1/number_lists", true
+	case "route_id]":
+		return "/tollgate/v1/routes", true
+	case "outbound_voice_profile_ids", "outbound_voice_profile_id", "outbound_voice_profile_id]", "outbound_profile_id]":
 		return "/v2/outbound_voice_profiles", true
 	case "billing_group_id", "billing_group_id]":
 		return "/v2/billing_groups", true
@@ -238,7 +243,7 @@ func (h *harness) refusedTo(key string, op *rest.Operation, target, body, pointe
 	h.t.Helper()
 	r := h.doWith(key, op.Method, target, body)
 	// A gateway that a switch names is only kept, as what it said.
-	kept := strings.HasSuffix(pointer, "/gateway_id")
+	kept := strings.HasSuffix(pointer, "/gateway_id") && op.Noun != "route"
 	results, _ := r.body["data"].([]any)
 	inBatch := op.ID == "batch_admission" && len(results) == 1 && results[0].(map[string]any)["status"] != 200.0
 	switch r.status {

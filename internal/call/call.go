@@ -70,7 +70,8 @@ type Call struct {
 
 // New prepares a call. The gateways are those of the connection's account that
 // are enabled in the snapshot, in the order of routing.Order with a seed from the
-// call's id; an emergency call keeps to those with an emergency route.
+// call's id; an emergency call keeps to those with an emergency route. The decision may
+// choose others among them by routes.
 func New(s *policy.Snapshot, attempt admission.Call, owner uuid.UUID) *Call {
 	c := &Call{attempt: attempt, owner: owner}
 	connection := s.Connection(attempt.Connection)
@@ -308,6 +309,7 @@ func (c *Call) reserved(e *LedgerDone, now time.Time) {
 		c.leased = true
 		c.meter.grant(&e.Result)
 		if c.state == deciding {
+			c.gateways = e.Result.Decision.Facts.Gateways(c.gateways)
 			c.try(0, now)
 		}
 	}

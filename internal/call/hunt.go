@@ -1,7 +1,6 @@
 package call
 
 import (
-	"encoding/binary"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,7 @@ import (
 )
 
 func hunt(s *policy.Snapshot, account id.ID, call uuid.UUID, emergency bool) []*routing.Gateway {
-	ordered := routing.Order(s.Gateways(account), binary.BigEndian.Uint64(call[8:]))
+	ordered := routing.Order(s.Gateways(account), admission.Seed(call))
 	if !emergency {
 		return ordered
 	}

@@ -45,6 +45,7 @@ const (
 	KindOverride   Kind = "override"
 	KindVerified   Kind = "verified_number"
 	KindNumberList Kind = "number_list"
+	KindRoute      Kind = "route"
 	KindSpendLimit Kind = "spend_limit"
 	KindAnything   Kind = "anything" // a change that cannot be read again alone
 )
@@ -61,6 +62,7 @@ func (s *Snapshot) With(changes ...Change) (*Snapshot, error) {
 	if next.stale {
 		next.compileNumbering()
 	}
+	next.arrangeRoutes()
 	next.version++
 	return &next, nil
 }

@@ -191,6 +191,8 @@ type Snapshot struct {
 	stale       bool                                  // numbering is older than overrides
 	gateways    shards[id.ID, []*routing.Gateway]     // by account
 	numberLists shards[id.ID, []*numberlist.Compiled] // by account
+	routes      shards[id.ID, accountRoutes]          // by account
+	staleRoutes []id.ID                               // accounts whose routes are not arranged yet
 	carriers    carriers
 	verified    shards[id.ID, []e164.Number] // by account, sorted
 	verifiedBy  shards[id.ID, verifiedAt]    // the same by their ids

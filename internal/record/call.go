@@ -134,6 +134,7 @@ type Call struct {
 	ProfileID    id.ID
 	ConnectionID id.ID
 	GatewayID    id.ID // the gateway that rang last
+	RouteID      id.ID // that chose the gateways, or refused the call; 0 for none
 	BillingGroup *uuid.UUID
 	SIPCallID    string // Call-ID of the caller's leg
 

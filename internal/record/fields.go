@@ -220,6 +220,10 @@ var Fields = []Field{
 			"call shows no number.",
 	}, "attestation", func(c *Call) string { return c.Attestation.String() },
 		func(c *Call, letter string) { c.Attestation = ParseAttestation(letter) }),
+	integer(Field{
+		Name: "route_id", Ours: true, Filter: Exact, Note: "the route that chose the gateways or refused the call",
+		Doc: "The route that chose the gateways, or refused the call; null for none.",
+	}, "route_id", column.ID, func(c *Call) *id.ID { return &c.RouteID }),
 }
 
 // ShortMicros is Telnyx's: a call of at most 6 seconds is a short duration call (support

@@ -107,6 +107,9 @@ func (s *Server) FailureOf(err error) *RefusalError {
 	reference := &collection.ReferenceError{}
 	errors.As(err, &reference)
 	switch {
+	case errors.Is(err, collection.ErrNotFound) && reference.Field != "":
+		return FailAt(http.StatusNotFound, reference.Field, CodeNotFound,
+			"%s names a resource that does not exist in this account. Give the id of an existing one.", nameOf(reference.Field))
 	case errors.Is(err, collection.ErrNotFound):
 		return Fail(http.StatusNotFound, CodeNotFound, "The requested resource or URL could not be found.")
 	case errors.Is(err, collection.ErrInUse):

@@ -217,7 +217,7 @@ func (op *Operation) failures() []string {
 	if op.Path == "/readyz" {
 		statuses = append(statuses, "503")
 	}
-	if strings.Contains(op.Path, "{id}") || strings.Contains(op.Path, "{name}") {
+	if strings.Contains(op.Path, "{id}") || strings.Contains(op.Path, "{name}") || op.Refers {
 		statuses = append(statuses, "404")
 	}
 	if op.Body != nil || len(op.Uploads) > 0 {

@@ -88,6 +88,7 @@ type Operation struct {
 	Status       int      // of success
 	Answer       *Schema  // of data, or nil
 	Noun         string   // of the answer, as the document calls its schema; "" is that of the id
+	Refers       bool     // what the body names and is not there is a 404
 	effects      *Schema  // of meta.dry_run, or nil
 	Handle       func(ctx context.Context, r *Request) (*Response, error)
 }

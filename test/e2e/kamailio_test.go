@@ -192,6 +192,31 @@ func TestKamailioAsksAndTells(t *testing.T) {
 	}
 }
 
+// Kamailio takes the gateways that a route chooses, in their order.
+func TestKamailioObeysRoutes(t *testing.T) {
+	s := serve(t, t.TempDir())
+	s.setUp(nil, startCarrier(t))
+	_, gateways := s.Call(http.MethodGet, "/tollgate/v1/gateways", nil)
+	usual := gateways["data"].([]any)[0].(object)
+	chosen := s.Must(http.MethodPost, "/tollgate/v1/gateways", object{"name": "chosen", "address": usual["address"],
+		"priority": 9})["id"]
+	route := s.Must(http.MethodPost, "/tollgate/v1/routes", object{"name": "new york",
+		"match": object{"prefixes": []string{"+1212"}}, "gateways": []object{{"gateway_id": chosen}}})["id"]
+	s.Must(http.MethodPost, "/tollgate/v1/routes", object{"name": "premium", "action": "refuse",
+		"match": object{"prefixes": []string{"+1213"}}})
+	k := startKamailio(t, s, "edge")
+	k.pbx("pbx.xml", "+12125550123", 3, 100*time.Millisecond).wait(t)
+	s.settled()
+	for _, r := range s.callRecords() {
+		if r["gateway_id"] != chosen || r["route_id"] != route {
+			t.Errorf("gateway %v by route %v, want %v by %v", r["gateway_id"], r["route_id"], chosen, route)
+		}
+	}
+	if refused := k.refusal("+12135550123"); !strings.Contains(refused, "Destination is refused by a route TG27\r\n") {
+		t.Errorf("refused with\n%s", refused)
+	}
+}
+
 func TestKamailioEndsCallsAtTheGrant(t *testing.T) {
 	s := serve(t, t.TempDir())
 	// A cent a second: the two calls together may last 20 seconds.

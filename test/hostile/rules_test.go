@@ -23,6 +23,7 @@ type ruled struct {
 	profile, connection, outbound, group, account object
 	list                                          object // a number list of the profile
 	limit                                         object // a spend limit
+	route                                         object // a route of the profile
 	from, to                                      string // "" for the usual
 	// the call is of no connection, so its emergency numbers are unknown
 	unidentified bool
@@ -79,6 +80,7 @@ func rules() []ruled {
 		{reason: admission.ReasonSpendHeldBack, profile: spent(object{"after_limit": "hold_until_released"}), tries: 2},
 		{reason: admission.ReasonSpendLimit, from: "+13125550138",
 			limit: object{"name": "caller", "scope_type": "caller", "scope_value": "+13125550138", "amount": "0"}},
+		{reason: admission.ReasonRoute, route: object{"action": "refuse"}},
 		{reason: admission.ReasonCallRate, connection: object{"calls_per_second": 1}, tries: 20},
 	}
 }
@@ -212,6 +214,10 @@ func (s *server) under(t *testing.T, n int, account string, rule ruled) *rulePla
 	profile := at.profile(settings)
 	if rule.list != nil {
 		at.made("/tollgate/v1/number_lists", object{"name": "list", "outbound_voice_profile_id": profile}, rule.list)
+	}
+	if rule.route != nil {
+		at.made("/tollgate/v1/routes", object{"name": "route",
+			"match": object{"outbound_voice_profile_ids": []any{profile}}}, rule.route)
 	}
 	outbound := object{"outbound_voice_profile_id": profile, "localization": "US"}
 	maps.Copy(outbound, rule.outbound)

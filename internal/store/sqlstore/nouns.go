@@ -57,7 +57,7 @@ func nouns(config *Config) []described {
 		accountNoun(), profileNoun(), ipConnectionNoun(config), credentialConnectionNoun(config),
 		fqdnConnectionNoun(config), ipNoun(), fqdnNoun(),
 		gatewayNoun(config), numberingNoun(), billingGroupNoun(), ledgerReportNoun(), webhookEndpointNoun(), verifiedNoun(),
-		keyNoun(), numberListNoun(), spendLimitNoun(),
+		keyNoun(), numberListNoun(), routeNoun(), spendLimitNoun(),
 	}
 }
 
@@ -100,6 +100,9 @@ func profileNoun() *noun[profile.Profile, id.ID] {
 			return saveTags(ctx, tx, p)
 		},
 		removable: func(ctx context.Context, tx *database.Tx, p *profile.Profile) error {
+			if err := unrouted(ctx, tx, p.AccountID, "profile", p.ID); err != nil {
+				return err
+			}
 			for _, user := range []struct{ table, name string }{
 				{"ip_connections", "an IP connection"}, {"credential_connections", "a credential connection"},
 				{"fqdn_connections", "an FQDN connection"}, {"number_lists", "a number list"},
@@ -250,6 +253,9 @@ func gatewayNoun(config *Config) *noun[routing.Gateway, id.ID] {
 			column.Flag("enabled", func(g *T) *bool { return &g.Enabled }),
 			column.Integer("priority", column.Int, func(g *T) *int32 { return &g.Priority }),
 		),
+		removable: func(ctx context.Context, tx *database.Tx, g *T) error {
+			return unrouted(ctx, tx, g.AccountID, "gateway", g.ID)
+		},
 		kind: policy.KindGateway, put: once(policy.PutGateway),
 		gone: func(o policy.Object) policy.Change {
 			return policy.DropGateway(&T{Head: collection.Head[id.ID]{ID: o.ID, AccountID: o.Account}})
@@ -279,6 +285,9 @@ func numberListNoun() *noun[numberlist.List, id.ID] {
 		most:    numberlist.MaxLists,
 		check: func(ctx context.Context, tx *database.Tx, l *T) error {
 			return database.ReferID(ctx, tx, "profiles", l.AccountID, l.Profile, "/outbound_voice_profile_id")
+		},
+		removable: func(ctx context.Context, tx *database.Tx, l *T) error {
+			return unrouted(ctx, tx, l.AccountID, "list", l.ID)
 		},
 		kind: policy.KindNumberList, put: once(policy.PutNumberList), gone: policy.DropNumberList,
 	}

@@ -130,6 +130,7 @@ func Run(t *testing.T, open Opener) {
 		{"RegistrationsOfTheDeleted", testRegistrationsOfTheDeleted},
 		{"Numbering", testNumbering},
 		{"NumberLists", testNumberLists},
+		{"Routes", testRoutes},
 		{"Verification", testVerification},
 		{"Switches", testSwitches},
 		{"UsedIDs", testUsedIDs},
