@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/tollgate/tollgate/client"
@@ -51,7 +52,7 @@ func (c *checkCommand) Run(ctx context.Context) error {
 
 // printForecast prints a decision and the hunt behind it.
 func printForecast(w io.Writer, f *client.Forecast) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	out := &strings.Builder{}
 	fmt.Fprintf(out, "connection\t%s\n", orDash(f.ConnectionID))
 	fmt.Fprintf(out, "profile\t%s\n", orDash(f.OutboundVoiceProfileID))
 	fmt.Fprintf(out, "number\t%s\t%s\t%s\n", orDash(f.CLD), orDash(f.CountryCode), f.TNType)
@@ -62,7 +63,7 @@ func printForecast(w io.Writer, f *client.Forecast) error {
 	}
 	if !f.Allowed {
 		fmt.Fprintf(out, "refused\t%d %s\t%s\n", f.SIPStatus, f.SIPPhrase, orDash(f.Fix))
-		return out.Flush()
+		return inColumns(w, out.String())
 	}
 	if f.Rate != nil {
 		fmt.Fprintf(out, "what you charge\t%s a minute\tconnect fee %s, %s/%s s\n", *f.Rate, orDash(f.ConnectFee),
@@ -74,6 +75,15 @@ func printForecast(w io.Writer, f *client.Forecast) error {
 	}
 	if len(f.Gateways) == 0 {
 		fmt.Fprintln(out, "gateways\tnone")
+	}
+	return inColumns(w, out.String())
+}
+
+// inColumns writes lines whose fields are separated by tabs.
+func inColumns(w io.Writer, lines string) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(out, lines); err != nil {
+		return err
 	}
 	return out.Flush()
 }

@@ -101,10 +101,11 @@ func CompileLimit(l *spendlimit.Limit) (*Limit, error) {
 	if compiled.Zone, err = l.Zone(); err != nil {
 		return nil, fmt.Errorf("compile spend limit %s: %w", l.ID, err)
 	}
-	known := false
-	if compiled.Period, known = ParsePeriod(l.Period); !known {
+	period, known := ParsePeriod(l.Period)
+	if !known {
 		return nil, fmt.Errorf("compile spend limit %s: unknown period %q", l.ID, l.Period)
 	}
+	compiled.Period = period
 	return compiled, nil
 }
 

@@ -49,14 +49,14 @@ type checker struct {
 
 // checkedCall is the dialog of the call.
 type checkedCall struct {
-	tx                         *transaction.Client
-	callID, tag, branch        string
-	seq                        uint32
-	target, from, to           string
-	ack                        []byte
-	body                       []byte
-	lines                      string // the credentials of the INVITE
-	cancelled, rang, bye, sent bool
+	tx                    *transaction.Client
+	callID, tag, branch   string
+	seq                   uint32
+	target, from, to      string
+	ack                   []byte
+	body                  []byte
+	lines                 string // the credentials of the INVITE
+	cancelled, rang, sent bool
 }
 
 // Check asks a gateway what it does, one check at a time. number is called, as the caller

@@ -120,10 +120,11 @@ func (l *Limit) Subject() (s Subject, err error) {
 		s.Caller, err = e164.Parse(value)
 		wanted = "a number in E.164 such as \"+19705555098\""
 	case ScopeCountry:
-		known := false
-		if s.Country, known = e164.CountryByAlpha2(value); !known {
+		country, known := e164.CountryByAlpha2(value)
+		if !known {
 			err = e164.ErrSyntax
 		}
+		s.Country = country
 		wanted = "an ISO 3166-1 alpha-2 code such as \"US\""
 	case ScopePrefix:
 		s.Prefix, s.PrefixDigits, err = parsePrefix(value)

@@ -99,7 +99,7 @@ func startFreeSwitch(t *testing.T, s *server) *freeSwitch {
 		t.Fatal(err)
 	}
 	log := &process.Log{}
-	command := exec.CommandContext(t.Context(), filepath.Join(f.program, "freeswitch"), "-nonat", "-nf", "-nc", //nolint:gosec // G204: the program that was named
+	command := exec.CommandContext(t.Context(), filepath.Join(f.program, "freeswitch"), "-nonat", "-nf", "-nc",
 		"-conf", f.folder, "-log", f.folder, "-db", f.folder, "-run", f.folder, "-scripts", scripts, "-temp", f.folder)
 	command.Stdout, command.Stderr = log, log
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
@@ -122,7 +122,7 @@ func startFreeSwitch(t *testing.T, s *server) *freeSwitch {
 
 // cli runs a command of FreeSWITCH.
 func (f *freeSwitch) cli(command string) string {
-	out, _ := exec.CommandContext(f.t.Context(), filepath.Join(f.program, "fs_cli"), "-H", freeSwitchIP, "-P", f.control, //nolint:gosec // G204: see above
+	out, _ := exec.CommandContext(f.t.Context(), filepath.Join(f.program, "fs_cli"), "-H", freeSwitchIP, "-P", f.control,
 		"-p", "ClueCon", "-x", command).CombinedOutput()
 	return string(out)
 }

@@ -43,7 +43,7 @@ func startOpenSIPS(t *testing.T, s *server) (sip string) {
 		t.Fatal(err)
 	}
 	log := &process.Log{}
-	command := exec.CommandContext(t.Context(), filepath.Join(root, "sbin/opensips"), "-F", "-m", "64", "-M", "8", "-f", file) //nolint:gosec // G204: the program that was named
+	command := exec.CommandContext(t.Context(), filepath.Join(root, "sbin/opensips"), "-F", "-m", "64", "-M", "8", "-f", file)
 	command.Stdout, command.Stderr = log, log
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 20 * time.Second

@@ -23,7 +23,7 @@ type deskPhone struct {
 
 func newDeskPhone(t *testing.T, callID string) *deskPhone {
 	t.Helper()
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // it returns at once
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -235,7 +235,7 @@ func (c *columns) perJurisdiction() bool {
 }
 
 // readColumns gives the columns of a header line their meanings: those that were chosen, and those of their names.
-func readColumns(header []string, chosen map[string]meaning) *columns {
+func readColumns(header []string, chosen Mapping) *columns {
 	c := &columns{names: slices.Clone(header), means: make([]meaning, len(header))}
 	for i, name := range header {
 		m, ok := chosen[plainName(name)]

@@ -65,15 +65,14 @@ func readPrefixes(before, cell string) (digits []string, plus bool, want string)
 
 // readItem reads one prefix or range.
 func readItem(before, item string) (digits []string, want string) {
-	first, last, isRange := strings.Cut(item, "-")
-	if !isRange {
+	if !strings.Contains(item, "-") {
 		return one(before, item)
 	}
 	match := rangeForm.FindStringSubmatch(item)
 	if match == nil {
 		return nil, wantPrefix
 	}
-	first, last = strings.TrimSpace(match[1]), match[2]
+	first, last := strings.TrimSpace(match[1]), match[2]
 	// What stands before the last group of the first end belongs to both: 44 7700-7799.
 	if group := strings.LastIndex(first, " "); group >= 0 && len(first)-group-1 == len(last) {
 		before, first = before+strings.ReplaceAll(first[:group], " ", ""), first[group+1:]

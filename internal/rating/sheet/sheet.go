@@ -63,10 +63,10 @@ func (l Limits) withDefaults() Limits {
 // Options are the answers to what a file leaves open.
 type Options struct {
 	Limits  Limits
-	Columns map[string]meaning // by plain name; see ReadMapping
-	Sheet   string             // of a workbook; "" for the only one with prices
-	Dates   string             // "dmy", "mdy", or "" for what the dates show
-	Decimal string             // "point", "comma", or "" for what the prices show
+	Columns Mapping // see ReadMapping
+	Sheet   string  // of a workbook; "" for the only one with prices
+	Dates   string  // "dmy", "mdy", or "" for what the dates show
+	Decimal string  // "point", "comma", or "" for what the prices show
 	// BareCodes describes what prefixes without a plus sign are where others have one: "international", "nanp"
 	// (North American numbers, to which 1 belongs), or "" to ask.
 	BareCodes string
@@ -75,13 +75,16 @@ type Options struct {
 	Now         time.Time // for prices that have ended
 }
 
+// Mapping says what columns mean, by their names without case, spaces and punctuation.
+type Mapping map[string]meaning
+
 // ReadMapping reads Options.Columns from a JSON object of column names to words of Meanings.
-func ReadMapping(text string) (map[string]meaning, error) {
+func ReadMapping(text string) (Mapping, error) {
 	var words map[string]string
 	if err := json.Unmarshal([]byte(text), &words); err != nil {
 		return nil, errors.New(`want a JSON object of column names and what they mean, such as {"Pulse":"increments"}`)
 	}
-	chosen := make(map[string]meaning, len(words))
+	chosen := make(Mapping, len(words))
 	for _, name := range slices.Sorted(maps.Keys(words)) {
 		m, ok := meaningOfWord(words[name])
 		if !ok {

@@ -72,7 +72,7 @@ func lookInto(file *excelize.File, name string, o *Options) (header, filled bool
 	if err != nil {
 		return false, false
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for range headerWithin {
 		if !rows.Next() {
 			return false, filled
