@@ -140,8 +140,8 @@ func TestAuditLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = db.ExecContext(ctx, "INSERT INTO spend_days "+
-		"(account_id, scope_kind, scope_id, day, posted, held, overrun, told, told_limit) "+
-		"VALUES (1, 1, unhex('00000000000000000000000000000002'), 20000, 5, 0, 0, 0, 0)")
+		"(account_id, scope_kind, scope_id, day, step, posted, held, overrun, told, told_limit) "+
+		"VALUES (1, 1, unhex('00000000000000000000000000000002'), 20000, 0, 5, 0, 0, 0, 0)")
 	if err != nil {
 		t.Fatal(err)
 	}
