@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/phone"
 	"github.com/tollgate/tollgate/test/asterisk"
 	"github.com/tollgate/tollgate/test/process"
 )
@@ -338,12 +337,7 @@ func startAskingAsterisk(t *testing.T, s *server) *askingAsterisk {
 func TestAsteriskAsksAndTells(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
-	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer,
-		Numbers: map[string]phone.Behaviour{switchBusy: phone.Busy, switchRinging: phone.RingOnly}})
-	if err := carrier.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(carrier.Stop)
+	carrier := startSwitchCarrier(t)
 	profile := s.setUp(nil, carrier.Addr())
 	a := startAskingAsterisk(t, s)
 	s.switchCalls(a.sip)
@@ -356,11 +350,7 @@ func TestAsteriskAsksAndTells(t *testing.T) {
 func TestAsteriskEndsCalls(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
-	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer})
-	if err := carrier.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(carrier.Stop)
+	carrier := startSwitchCarrier(t)
 	profile := s.setUp(nil, carrier.Addr())
 	a := startAskingAsterisk(t, s)
 	s.switchEnds(a.sip, profile)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/phone"
 	"github.com/tollgate/tollgate/test/process"
 )
 
@@ -176,12 +175,7 @@ func TestFreeSwitchGateways(t *testing.T) {
 func TestFreeSwitchAsksAndTells(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
-	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer,
-		Numbers: map[string]phone.Behaviour{switchBusy: phone.Busy, switchRinging: phone.RingOnly}})
-	if err := carrier.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(carrier.Stop)
+	carrier := startSwitchCarrier(t)
 	profile := s.setUp(nil, carrier.Addr())
 	f := startFreeSwitch(t, s)
 	s.switchCalls(f.sip)

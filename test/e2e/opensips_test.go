@@ -68,12 +68,7 @@ func startOpenSIPS(t *testing.T, s *server) (sip string) {
 func TestOpenSIPSAsksAndTells(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
-	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer,
-		Numbers: map[string]phone.Behaviour{switchBusy: phone.Busy, switchRinging: phone.RingOnly}})
-	if err := carrier.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(carrier.Stop)
+	carrier := startSwitchCarrier(t)
 	profile := s.setUp(nil, carrier.Addr())
 	sip := startOpenSIPS(t, s)
 	s.switchCalls(sip)

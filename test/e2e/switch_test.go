@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"testing"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/phone"
@@ -13,6 +14,18 @@ const (
 	switchBusy    = "+12125550124"
 	switchRinging = "+12125550125"
 )
+
+// startSwitchCarrier starts the carrier behind a switch.
+func startSwitchCarrier(t *testing.T) *phone.Carrier {
+	t.Helper()
+	carrier := phone.NewCarrier(phone.CarrierOptions{Addr: carrierIP + ":0", Default: phone.Answer,
+		Numbers: map[string]phone.Behaviour{switchBusy: phone.Busy, switchRinging: phone.RingOnly}})
+	if err := carrier.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(carrier.Stop)
+	return carrier
+}
 
 // dialSwitch places a call through a switch that asks Tollgate, and returns how it went.
 func (s *server) dialSwitch(sip, to string, options phone.Options) phone.Outcome {
