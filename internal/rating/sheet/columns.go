@@ -305,7 +305,7 @@ func (c *columns) check() error {
 			"use: columns=%s", ErrHeader, mappingText(map[string]string{c.jurisdiction(): "rate"}))
 	case len(asked) > 0:
 		return fmt.Errorf("%w: the meaning of %s is not known, and it may change what a call costs; rename or remove it, or "+
-			"say what it means in the parameter columns=%s, with a word of %s for each", ErrHeader, joinMost(asked),
+			"say what it means in the parameter columns=%s, with one of %s for each", ErrHeader, joinMost(asked),
 			mappingText(mapping), strings.Join(Meanings(), ", "))
 	case c.has(areaCode) && !c.has(countryCode) && !c.has(prefix):
 		return fmt.Errorf("%w: column %q needs a column %q beside it; if it holds whole international prefixes, say "+

@@ -126,6 +126,9 @@ func TestTermsAreNotLost(t *testing.T) {
 		{"prefix,rate\n447700-447712,0.2\n", "44770 0.20; 447710 0.20; 447711 0.20; 447712 0.20"},
 		{"prefix,rate\n1-876,0.2\n", "1876 0.20"},
 		{"prefix,rate\n44-47,0.2\n", "refused: line 2, column \"prefix\""},
+		{"prefix,rate\n7-10,0.2\n", "refused: line 2, column \"prefix\""},
+		{"prefix,rate\n355-4,0.2\n", "refused: line 2, column \"prefix\""},
+		{"country code,area code,rate\n44,20-161,0.03\n", "refused: line 2, column \"area code\""},
 		{"prefix,rate\n447799-447700,0.2\n", "refused: line 2, column \"prefix\""},
 		// Prices.
 		{"prefix;rate\n44;0,0123\n1;0,01\n", "44 0.0123; 1 0.01"},

@@ -78,8 +78,10 @@ func readItem(before, item string) (digits []string, want string) {
 		before, first = before+strings.ReplaceAll(first[:group], " ", ""), first[group+1:]
 	}
 	first = strings.ReplaceAll(first, " ", "")
-	if len(first) != len(last) && len(first) <= 3 {
-		return one(before, first+last) // 1-876: a country code and the rest
+	// 1-876 is a country code and the rest. What follows is no end of a range: it is longer, and of an area at least.
+	const areaDigits = 3
+	if before == "" && len(first) < len(last) && len(last) >= areaDigits {
+		return one("", first+last)
 	}
 	return span(before, first, last)
 }
@@ -111,11 +113,11 @@ func span(before, first, last string) (digits []string, want string) {
 	if len(first) != len(last) || first > last || len(first)-agree > mostDifferent || len(before)+agree < 2 {
 		return nil, wantOneLength
 	}
-	from, _ := strconv.Atoi(first[agree:] + "")
-	to, err := strconv.Atoi("0" + last[agree:])
-	if err != nil || first == last {
+	if first == last {
 		return one(before, first)
 	}
+	from, _ := strconv.Atoi(first[agree:]) // digits, by rangeForm
+	to, _ := strconv.Atoi(last[agree:])
 	common, width := before+first[:agree], len(first)-agree
 	for from <= to {
 		// The largest block of ten to some power that begins here and does not reach beyond the end.

@@ -107,7 +107,7 @@ func mappingText(mapping map[string]string) string {
 // Column is a column of a file and what it was taken for.
 type Column struct {
 	Name    string
-	Meaning string // a word of Meanings
+	Meaning string // one of Meanings
 }
 
 // Skipped is a row that is no price.
