@@ -1434,10 +1434,7 @@ func (r Gateways) Check(
 	ctx context.Context, id string, params CheckGatewayParams, options ...CallOption,
 ) (GatewayCheck, error) {
 	return one[GatewayCheck](ctx, r.client, call{
-		method: http.MethodPost,
-		path:   "/tollgate/v1/gateways/" + url.PathEscape(id) + "/actions/check",
-		body:   params,
-		safe:   true,
+		method: http.MethodPost, path: "/tollgate/v1/gateways/" + url.PathEscape(id) + "/actions/check", body: params,
 	}, options)
 }
 

@@ -36,11 +36,11 @@ func (s *server) gatewayCheckOperation() rest.Operation {
 	body.Optional = true
 	defaults := map[string]any{"number": nil, "connection_id": nil}
 	return rest.Operation{Method: http.MethodPost, Path: "/tollgate/v1/gateways/{id}/actions/check", ID: "check_gateway",
-		Noun: "gateway_check", Tag: "Gateways", Scope: ScopeCarrier, Status: http.StatusOK,
+		Noun: "gateway_check", Tag: "Gateways", Scope: ScopeCarrier,
+		Effect: rest.Acts, Status: http.StatusOK,
 		Summary: "Ask a gateway by OPTIONS whether it is there, place a call that ends at the first " +
-			"ringing if a number is " +
-			"given, and say in words what the carrier did and what to change. Nothing is charged, and the " +
-			"call has no record.",
+			"ringing if a number is given, and say in words what the carrier did and what to change. Nothing is " +
+			"charged, and the call has no record.",
 		Body: body.WithDefaults(defaults), Answer: schemaOf[gatewayCheckView](),
 		Handle: func(ctx context.Context, in *rest.Request) (*rest.Response, error) {
 			return s.checkGateway(ctx, in, body, defaults)

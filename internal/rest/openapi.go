@@ -145,7 +145,7 @@ func (d *Documenter) operation(op *Operation) map[string]any {
 	if c, ok := d.commands[op.ID]; ok {
 		out["x-tollgate-resource"], out["x-tollgate-verb"] = c.Resource, c.Verb
 	}
-	if op.Method == http.MethodPost && !op.Writes() {
+	if op.Method == http.MethodPost && !op.Writes() && op.Effect != Acts {
 		out["x-tollgate-repeatable"] = true
 	}
 	return out

@@ -66,6 +66,9 @@ const (
 	// Adds is configures for what makes something new of the object that its path names
 	// and does not change that: it takes no If-Match.
 	Adds
+	// Acts changes no configuration, and does something outside that a repetition would do
+	// again, such as a call: no client repeats it by itself.
+	Acts
 	// Traffic is the main work of the service, many times a second: it has no limit of
 	// requests, no entity tag, and a log line only for debugging. The handler reads the
 	// raw body itself, and answers for repeated requests.
